@@ -1,0 +1,1 @@
+"""The stack without containers: PostgreSQL, uWSGI, the worker and nginx from wheels, under one supervisor."""

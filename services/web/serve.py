@@ -1,0 +1,217 @@
+"""The seam to the application server: the only place, with uwsgi.ini, that knows it is uWSGI.
+
+    serve.py            check the configuration, sweep dead sockets, become uWSGI
+    serve.py publish    point the published socket name at this instance (run by uWSGI once it accepts)
+    serve.py health     ask this instance for /readyz over its socket; exit 0 when it is ready
+
+Each instance binds a socket of its own in SOCKET_DIR, `<generation>-<instance>.sock`. nginx connects to the one
+published name, `web.sock`, a symbolic link that is only ever re-pointed by an atomic rename. The generation grows with
+every deployment: a restarted container of an older one never takes the name from a newer one that is alive.
+
+Environment: SOCKET_DIR; GENERATION (whole number, default 0); INSTANCE (default: the host name);
+UWSGI_PROCESSES (default 2); UWSGI_LISTEN (default 1024, lowered to the kernel's limit); STATS_PATH; AUTORELOAD;
+WSGI_MODULE (default config.wsgi:application).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+PUBLISHED = "web.sock"
+SOCKET_NAME = re.compile(r"(?P<generation>\d+)-(?P<instance>[A-Za-z0-9_.-]+)\.sock")
+# A socket is bound a moment before it listens; one this young is left to its owner.
+YOUNG_SECONDS = 10.0
+KERNEL_BACKLOG = Path("/proc/sys/net/core/somaxconn")
+
+
+def fail(message: str) -> NoReturn:
+    """Say in one line what is wrong and how to mend it, and exit with 1."""
+    print(f"serve: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def directory() -> Path:
+    """The directory of the sockets. Exits when SOCKET_DIR is missing or not a directory we can write to."""
+    value = os.environ.get("SOCKET_DIR", "")
+    if not value:
+        fail("SOCKET_DIR is not set: name the directory that nginx shares with this process")
+    path = Path(value)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        fail(f"SOCKET_DIR={value} is not a directory this process can write to: mount the socket volume there")
+    return path
+
+
+def own_name() -> str:
+    """The name of this instance's socket. Exits when GENERATION or INSTANCE is malformed."""
+    name = f"{os.environ.get('GENERATION') or '0'}-{os.environ.get('INSTANCE') or socket.gethostname()}.sock"
+    if not SOCKET_NAME.fullmatch(name):
+        fail(f"GENERATION and INSTANCE make {name!r}: a whole number, and letters, digits, dots, hyphens are needed")
+    return name
+
+
+def generation(name: str) -> int:
+    """The generation in a socket's name; -1 for a name that is none."""
+    found = SOCKET_NAME.fullmatch(name)
+    return int(found["generation"]) if found else -1
+
+
+def listens(path: Path, timeout: float = 1.0) -> bool:
+    """Whether somebody listens on the unix socket `path`; a full queue counts as listening. `timeout` in seconds."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        try:
+            client.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def sweep(sockets: Path, own: str) -> list[str]:
+    """Remove this instance's old socket and those of instances that are gone; the published name stays.
+
+    Returns the names that were removed.
+    """
+    removed = []
+    for path in sorted(sockets.glob("*.sock")):
+        if path.is_symlink() or not SOCKET_NAME.fullmatch(path.name):
+            continue
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if not listens(path) and (path.name == own or age > YOUNG_SECONDS):
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed
+
+
+def publish(sockets: Path, own: str) -> bool:
+    """Point the published name at `own`, unless a newer generation that is alive has it. True when it points there.
+
+    The link is made under a temporary name and renamed over the old one, so that there is no moment without it.
+    """
+    lock = os.open(sockets, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        name = sockets / PUBLISHED
+        current = os.readlink(name) if name.is_symlink() else ""
+        if generation(current) > generation(own) and listens(sockets / current):
+            return False
+        temporary = sockets / f".{own}.link"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(own)
+        temporary.rename(name)
+        return True
+    finally:
+        os.close(lock)
+
+
+def request(path: Path, address: str, timeout: float = 5.0) -> tuple[int, str]:
+    """GET `address` from the unix socket `path` in the uwsgi protocol; returns the status and the body.
+
+    The packet is modifier1 = 0, the length of the variables (16 bits, little endian), modifier2 = 0, then each name and
+    value with a 16-bit length: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html. `timeout` in seconds, for each
+    step. Raises OSError when nobody answers, ValueError when the answer is not HTTP.
+    """
+    variables = {
+        "REQUEST_METHOD": "GET",
+        "REQUEST_URI": address,
+        "PATH_INFO": address,
+        "QUERY_STRING": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "health.invalid",
+        "SERVER_NAME": "health.invalid",
+        "SERVER_PORT": "80",
+        "REMOTE_ADDR": "127.0.0.1",
+    }
+    encoded = b"".join(
+        struct.pack("<H", len(part)) + part for pair in variables.items() for part in (item.encode() for item in pair)
+    )
+    answer = b""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        client.connect(str(path))
+        client.sendall(struct.pack("<BHB", 0, len(encoded), 0) + encoded)
+        while chunk := client.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1:2]
+    if not status:
+        raise ValueError("the answer is empty")
+    return int(status[0]), body.decode(errors="replace")
+
+
+def health(sockets: Path, own: str) -> int:
+    """Print why this instance is not ready, if so; returns the exit status."""
+    try:
+        status, body = request(sockets / own, "/readyz")
+    except (OSError, ValueError) as error:
+        print(f"{own}: {error}")
+        return 1
+    if status != 200:
+        print(f"/readyz answered {status}: {body.strip()}")
+        return 1
+    return 0
+
+
+def backlog() -> int:
+    """The length of the listen queue: UWSGI_LISTEN, at most what the kernel allows (uWSGI refuses to start above it)."""
+    wanted = os.environ.get("UWSGI_LISTEN") or "1024"
+    if not wanted.isdigit():
+        fail(f"UWSGI_LISTEN={wanted} is not a whole number")
+    limit = int(KERNEL_BACKLOG.read_text()) if KERNEL_BACKLOG.exists() else 128
+    return min(int(wanted), limit)
+
+
+def serve(sockets: Path, own: str) -> NoReturn:
+    """Check the configuration, sweep, and become uWSGI."""
+    processes = os.environ.get("UWSGI_PROCESSES") or "2"
+    if not processes.isdigit() or int(processes) < 1:
+        fail(f"UWSGI_PROCESSES={processes} is not a whole number above 0")
+    if not os.environ.get("AUTORELOAD"):
+        # A missing variable ends here with its one line, before anything is bound. In development the page says it.
+        import config.settings  # noqa: F401
+    for name in sweep(sockets, own):
+        print(f"serve: removed the dead socket {name}", file=sys.stderr)
+    here = Path(__file__).resolve().parent
+    os.chdir(here)
+    os.environ.setdefault("WSGI_MODULE", "config.wsgi:application")
+    os.environ.update(
+        UWSGI_PROCESSES=processes,
+        UWSGI_LISTEN=str(backlog()),
+        SOCKET_PATH=str(sockets / own),
+        STATS_PATH=os.environ.get("STATS_PATH") or "/tmp/uwsgi-stats.sock",  # noqa: S108  (the container's own tmpfs)
+        PYTHON=sys.executable,
+    )
+    uwsgi = os.environ.get("UWSGI") or str(Path(sys.executable).parent / "uwsgi")
+    os.execv(uwsgi, ["uwsgi", "--ini", "uwsgi.ini"])  # noqa: S606
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command in `arguments`; returns the exit status."""
+    sockets, own = directory(), own_name()
+    match arguments:
+        case []:
+            serve(sockets, own)
+        case ["publish"]:
+            took = publish(sockets, own)
+            print(f"serve: {PUBLISHED} -> {own}" if took else f"serve: {PUBLISHED} stays with a newer release")
+            return 0
+        case ["health"]:
+            return health(sockets, own)
+        case _:
+            fail("usage: serve.py [publish | health]")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
