@@ -1,0 +1,20 @@
+"""The project itself as an application: it has commands, a migration for the cache table, and signal receivers."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.signals import request_finished
+from django.db.backends.signals import connection_created
+
+from config import request_id
+
+
+class ProjectConfig(AppConfig):
+    """Connects the request id with the database and the end of a request."""
+
+    name = "config"
+
+    def ready(self) -> None:
+        """Connect the receivers."""
+        connection_created.connect(request_id.wrap_connection, dispatch_uid="request_id")
+        request_finished.connect(request_id.forget, dispatch_uid="request_id")

@@ -1,0 +1,24 @@
+"""The addresses of the site. The first segment of each is a name that no user may have (accounts.names)."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.staticfiles.urls import staticfiles_urlpatterns
+from django.urls import URLPattern, URLResolver, include, path
+
+from config.preferences import set_language, set_theme
+
+admin.site.site_header = admin.site.site_title = settings.SITE_NAME
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("i18n/setlang/", set_language, name="set_language"),
+    path("preferences/theme/", set_theme, name="set_theme"),
+    # Only in DEBUG (Django sees to that): the proxy serves /static/ itself where it has the collected files.
+    *staticfiles_urlpatterns(),
+]
+if "debug_toolbar" in settings.INSTALLED_APPS:
+    urlpatterns.append(path("__debug__/", include("debug_toolbar.urls")))
+# Last: its author pages match any first segment.
+urlpatterns.append(path("", include("blog.urls")))
