@@ -1,0 +1,48 @@
+"""Users in Django's admin: a real UserAdmin, so that no password hash is ever a text box."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm, UserCreationForm
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+
+
+class AccountCreationForm(UserCreationForm):
+    """The form of a new account."""
+
+    class Meta(UserCreationForm.Meta):
+        model = User
+        fields = ("username",)
+
+
+class AccountChangeForm(UserChangeForm):
+    """The form of an existing account."""
+
+    class Meta(UserChangeForm.Meta):
+        model = User
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):
+    """Search, filters, and the fields in groups."""
+
+    form = AccountChangeForm
+    add_form = AccountCreationForm
+    list_display = ("username", "display_name", "email", "language", "is_active", "is_staff", "date_joined")
+    list_filter = ("is_active", "is_staff", "is_superuser", "language", "groups")
+    search_fields = ("username", "display_name", "email")
+    date_hierarchy = "date_joined"
+    ordering = ("-date_joined",)
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Person"), {"fields": ("display_name", "email", "bio", "avatar", "language")}),
+        (_("Rights"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (_("Dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
+    )
+    readonly_fields = ("last_login", "date_joined")

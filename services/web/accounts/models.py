@@ -1,0 +1,99 @@
+"""The user of the site. A name's address is /<username>/, so names are tied to routes (accounts.names)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from accounts.avatars import validate_avatar
+from accounts.names import LONGEST, validate_username
+
+
+class AccountManager(UserManager["User"]):
+    """Finds users by name whatever its case, as the database's uniqueness sees it."""
+
+    def named(self, username: str) -> User:
+        """The user whose username is `username` in any case. Raises User.DoesNotExist."""
+        return self.get(username__lower=username.lower())
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """What log-in asks for."""
+        return self.named(username or "")
+
+
+class User(AbstractUser):
+    """Somebody with an account."""
+
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+    username = models.CharField(
+        _("username"),
+        max_length=LONGEST,
+        unique=True,
+        error_messages={"unique": _("This username is taken.")},
+        validators=[validate_username],
+        help_text=_(
+            "Letters a to z, digits, Chinese characters, and single - or _ between them. It is in the address."
+        ),
+    )
+    email = models.EmailField(_("e-mail address"), blank=True)
+    display_name = models.CharField(_("display name"), max_length=80, blank=True)
+    bio = models.TextField(_("about the author"), max_length=500, blank=True)
+    avatar = models.ImageField(_("avatar"), upload_to="avatars", validators=[validate_avatar], blank=True)
+    language = models.CharField(
+        _("language"), max_length=10, choices=settings.LANGUAGES, default="en", help_text=_("Of mail to this person.")
+    )
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("username"), name="user_username_unique", violation_error_message=_("This username is taken.")
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                condition=~models.Q(email=""),
+                name="user_email_unique",
+                violation_error_message=_("This e-mail address belongs to another account."),
+            ),
+            models.CheckConstraint(condition=~models.Q(username=""), name="user_username_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def name(self) -> str:
+        """What to call this person on a page."""
+        return self.display_name or self.username
+
+    def get_full_name(self) -> str:
+        """The name that Django's admin and mails use."""
+        return self.name
+
+    def get_short_name(self) -> str:
+        """Likewise."""
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The author's page."""
+        return reverse("blog:author", args=[self.username])
+
+    def clean(self) -> None:
+        """Normalise; AbstractUser's own clean lower-cases the domain of the e-mail address."""
+        super().clean()
+        self.email = self.email.strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, with control characters taken out of the texts that pages and feeds show."""
+        self.display_name = " ".join(self.display_name.split())
+        super().save(*args, **kwargs)
