@@ -1,0 +1,63 @@
+"""The variable parts of addresses. What cannot be one is no address: 404, before any view is asked."""
+
+from __future__ import annotations
+
+# Letters of any script, digits, underscore, hyphen. Never NUL, a slash, a dot or a space.
+SLUG = r"[-\w]{1,120}"
+
+
+class UsernameConverter:
+    """A username, or what looks like one."""
+
+    regex = r"[-\w]{1,32}"
+
+    def to_python(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+class SlugConverter(UsernameConverter):
+    """The slug of a tag or a category, in any script."""
+
+    regex = SLUG
+
+
+class YearConverter:
+    """A year of four digits."""
+
+    regex = r"[0-9]{4}"
+    form = "%04d"
+
+    def to_python(self, value: str) -> int:
+        """As a number."""
+        return int(value)
+
+    def to_url(self, value: str | int) -> str:
+        """With its leading zeros."""
+        return self.form % int(value)
+
+
+class MonthConverter(YearConverter):
+    """A month, 01 to 12."""
+
+    regex = r"0[1-9]|1[0-2]"
+    form = "%02d"
+
+
+class ArticleConverter:
+    """An article's id and slug, `<id>-<slug>`, as the pair of both. Only the id decides; another slug is redirected."""
+
+    regex = r"[0-9]{1,18}(?:-[-\w]{0,120})?"
+
+    def to_python(self, value: str) -> tuple[int, str]:
+        """The id (it fits a bigint) and the slug."""
+        number, _hyphen, slug = value.partition("-")
+        return int(number), slug
+
+    def to_url(self, value: str) -> str:
+        """As `<id>-<slug>`."""
+        return value

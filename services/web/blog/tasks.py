@@ -1,0 +1,87 @@
+"""Background tasks of the blog."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db.models import QuerySet
+from django_tasks import task
+from django_tasks_db.models import DBTaskResult
+
+from blog import rendering
+from blog.models import Article, Comment
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+
+
+def stale_articles() -> QuerySet[Article]:
+    """Articles whose HTML an older renderer made."""
+    return Article.objects.filter(rendered_with__lt=rendering.VERSION).order_by("pk")
+
+
+def stale_comments() -> QuerySet[Comment]:
+    """Comments whose HTML an older renderer made."""
+    return Comment.objects.filter(rendered_with__lt=rendering.VERSION).order_by("pk")
+
+
+def rerender_articles(after: int) -> int | None:
+    """Render a batch of stale articles with ids above `after` anew; returns the last id, None when there were none.
+
+    An article saved meanwhile was rendered by that and is left alone. `updated_at` stays: the author changed nothing.
+    """
+    last = None
+    for article in stale_articles().filter(pk__gt=after)[:BATCH]:
+        last = article.pk
+        try:
+            article.render()
+        except Exception:
+            logger.exception("article %s cannot be rendered", article.pk)
+            continue
+        Article.objects.filter(pk=article.pk, updated_at=article.updated_at).update(
+            body_html=article.body_html,
+            excerpt=article.excerpt,
+            reading_minutes=article.reading_minutes,
+            rendered_with=article.rendered_with,
+        )
+    return last
+
+
+def rerender_comments(after: int) -> int | None:
+    """The same for comments."""
+    last = None
+    for comment in stale_comments().filter(pk__gt=after)[: BATCH * 5]:
+        last, body = comment.pk, comment.body
+        try:
+            comment.render()
+        except Exception:
+            logger.exception("comment %s cannot be rendered", comment.pk)
+            continue
+        Comment.objects.filter(pk=comment.pk, body=body).update(
+            body_html=comment.body_html, rendered_with=comment.rendered_with
+        )
+    return last
+
+
+@task()
+def rerender(kind: str = "article", after: int = 0) -> int | None:
+    """Render one batch of stale articles, later comments, and queue the next batch; returns the batch's last id.
+
+    One batch a task, so that a worker that is told to stop has to finish only that.
+    """
+    last = rerender_articles(after) if kind == "article" else rerender_comments(after)
+    if last is not None:
+        rerender.enqueue(kind, last)
+    elif kind == "article":
+        rerender.enqueue("comment", 0)
+    return last
+
+
+def queue_rerendering() -> int:
+    """Queue `rerender` if there is anything stale and no such task is waiting; returns how many texts are stale."""
+    stale = stale_articles().count() + stale_comments().count()
+    waiting = DBTaskResult.objects.ready().filter(task_path=rerender.module_path)
+    if stale and not waiting.exists():
+        rerender.enqueue()
+    return stale

@@ -1,0 +1,250 @@
+"""The pages. Each view reads the address, asks the models, and renders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import InvalidPage, Page, Paginator
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from blog.models import Article, ArticleQuerySet, Blog, Category, Tag
+
+PER_PAGE = 10
+COMMENTS_PER_PAGE = 100
+RECOMMENDED = 10
+RECENT_TAGS = 20
+
+View = Callable[..., HttpResponse]
+
+
+def read_only(view: View) -> View:
+    """GET and HEAD only: anything else is 405. CSRF is not asked first, as nothing that could write is ever let in."""
+    return csrf_exempt(require_safe(view))
+
+
+def page(view: View) -> View:
+    """A page that is only read. It differs by the cookies for language, colours and session, and says so."""
+
+    @wraps(view)
+    def varied(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        patch_vary_headers(response, ["Accept-Language", "Cookie"])
+        return response
+
+    return read_only(varied)
+
+
+def paged(request: HttpRequest, items: QuerySet[Any], per_page: int = PER_PAGE) -> dict[str, Any]:
+    """The page of `items` that `?page=` names, as `page_obj` and `page_range`; 404 for one that is not there."""
+    number = request.GET.get("page", "1")
+    # int() takes more than digits, and its digits of other scripts would be second addresses of the same page.
+    if not number.isascii() or not number.isdigit() or len(number) > 9:
+        raise Http404("no such page")
+    paginator = Paginator(items, per_page)
+    try:
+        page_obj: Page[Any] = paginator.page(int(number))
+    except InvalidPage as error:
+        raise Http404("no such page") from error
+    numbers = paginator.get_elided_page_range(page_obj.number, on_each_side=1, on_ends=1)
+    return {"page_obj": page_obj, "page_range": list(numbers)}
+
+
+def listing(request: HttpRequest, articles: ArticleQuerySet) -> dict[str, Any]:
+    """The page of `articles`, newest first, ready to be listed."""
+    return paged(request, articles.newest().for_listing())
+
+
+def published() -> ArticleQuerySet:
+    """What everybody may read now."""
+    return Article.objects.published()
+
+
+def month_name(year: int, month_number: int) -> str:
+    """The month in the reader's language."""
+    return formats.date_format(date(year, month_number, 1), "YEAR_MONTH_FORMAT")
+
+
+def in_month(articles: ArticleQuerySet, year: int, month_number: int) -> ArticleQuerySet:
+    """`articles` of that month; 404 for one outside the calendar."""
+    try:
+        return articles.in_month(year, month_number)
+    except ValueError as error:
+        raise Http404("no such month") from error
+
+
+def require_any(context: dict[str, Any]) -> dict[str, Any]:
+    """`context`, unless its list is empty: 404. There are endless empty months, and no reason to index them."""
+    if not context["page_obj"].paginator.count:
+        raise Http404("nothing here")
+    return context
+
+
+@page
+def front(request: HttpRequest) -> HttpResponse:
+    """The newest articles, and what the site has besides: recommended ones, tags, months."""
+    articles = published()
+    context = {
+        **listing(request, articles),
+        "recommended": list(
+            articles.recommended()
+            .select_related("author")
+            .only("title", "slug", "language", "up_count", "author__username", "author__display_name")[:RECOMMENDED]
+        ),
+        "tags": list(Tag.objects.recent()[:RECENT_TAGS]),
+        "months": articles.months(),
+    }
+    return render(request, "blog/front.html", context)
+
+
+@page
+def tag(request: HttpRequest, slug: str) -> HttpResponse:
+    """Articles of all authors with a tag."""
+    found = get_object_or_404(Tag, slug=slug)
+    context = require_any(listing(request, published().filter(article_tags__tag=found)))
+    return render(request, "blog/listing.html", {**context, "heading": found.name, "tag": found})
+
+
+@page
+def month(request: HttpRequest, year: int, month: int) -> HttpResponse:
+    """Articles of all authors of one month."""
+    context = require_any(listing(request, in_month(published(), year, month)))
+    return render(request, "blog/listing.html", {**context, "heading": month_name(year, month)})
+
+
+def author_or_404(username: str) -> User:
+    """The author of that name in any case, with the blog."""
+    authors = User.objects.select_related("blog").filter(username__lower=username.lower())
+    return get_object_or_404(authors.defer("password"))
+
+
+def canonical_or_none(request: HttpRequest, author: User, username: str) -> HttpResponse | None:
+    """A redirect to the author's page under the name as it is written, when the address had it otherwise."""
+    if author.username == username:
+        return None
+    match = request.resolver_match
+    assert match is not None  # noqa: S101  (a view is running)
+    address = reverse(match.view_name, kwargs={**match.kwargs, "username": author.username})
+    query = request.META.get("QUERY_STRING", "")
+    return HttpResponsePermanentRedirect(f"{address}?{query}" if query else address)
+
+
+def author_page(
+    request: HttpRequest,
+    author: User,
+    articles: ArticleQuerySet,
+    heading: str = "",
+    chosen: dict[str, str] | None = None,
+) -> HttpResponse:
+    """The author's page with `articles`, a part of the author's if `heading` and `chosen` say which."""
+    own = published().filter(author=author)
+    context = listing(request, articles)
+    categories = author.categories.annotate(
+        article_count=Count(
+            "articles", filter=Q(articles__status=Article.Status.PUBLISHED, articles__published_at__lte=timezone.now())
+        )
+    )
+    return render(
+        request,
+        "blog/author.html",
+        {
+            **context,
+            "author": author,
+            "blog": getattr(author, "blog", None) or Blog(author=author, title=author.name),
+            "heading": heading,
+            "filter": chosen,
+            "categories": list(categories.order_by("name")),
+            "tags": list(Tag.objects.used_by(author)[:RECENT_TAGS]),
+            "months": own.months(),
+        },
+    )
+
+
+@page
+def author(request: HttpRequest, username: str) -> HttpResponse:
+    """An author's blog."""
+    found = author_or_404(username)
+    return canonical_or_none(request, found, username) or author_page(request, found, published().filter(author=found))
+
+
+@page
+def author_category(request: HttpRequest, username: str, slug: str) -> HttpResponse:
+    """An author's articles in one category."""
+    found = author_or_404(username)
+    category = get_object_or_404(Category, author=found, slug=slug)
+    articles = published().filter(author=found, category=category)
+    return canonical_or_none(request, found, username) or author_page(
+        request, found, articles, category.name, {"kind": "category", "label": category.name}
+    )
+
+
+@page
+def author_tag(request: HttpRequest, username: str, slug: str) -> HttpResponse:
+    """An author's articles with one tag."""
+    found = author_or_404(username)
+    chosen = get_object_or_404(Tag, slug=slug)
+    articles = published().filter(author=found, article_tags__tag=chosen)
+    if not articles.exists():
+        raise Http404("nothing here")
+    return canonical_or_none(request, found, username) or author_page(
+        request, found, articles, chosen.name, {"kind": "tag", "label": chosen.name}
+    )
+
+
+@page
+def author_month(request: HttpRequest, username: str, year: int, month: int) -> HttpResponse:
+    """An author's articles of one month."""
+    found = author_or_404(username)
+    articles = in_month(published().filter(author=found), year, month)
+    if not articles.exists():
+        raise Http404("nothing here")
+    label = month_name(year, month)
+    return canonical_or_none(request, found, username) or author_page(
+        request, found, articles, label, {"kind": "month", "label": label}
+    )
+
+
+@page
+def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> HttpResponse:
+    """An article with its comments. Under another name or slug than its own it is redirected to its address."""
+    number, _slug = reference
+    found = get_object_or_404(
+        published().select_related("author", "author__blog", "category").prefetch_related("tags").defer("body"),
+        pk=number,
+    )
+    address = found.get_absolute_url()
+    if request.path != address:
+        return HttpResponsePermanentRedirect(address)
+    of_author = published().filter(author_id=found.author_id).select_related("author").defer("body", "body_html")
+    comments = paged(request, found.comments.on_page(), COMMENTS_PER_PAGE)
+    earlier = Q(published_at=found.published_at, pk__lt=found.pk) | Q(published_at__lt=found.published_at)
+    later = Q(published_at=found.published_at, pk__gt=found.pk) | Q(published_at__gt=found.published_at)
+    return render(
+        request,
+        "blog/article.html",
+        {
+            **comments,
+            "article": found,
+            "comments": list(comments["page_obj"]),
+            "previous": of_author.filter(earlier).newest().first(),
+            "next": of_author.filter(later).order_by("published_at", "pk").first(),
+            "canonical_url": found.canonical_url or f"{settings.SITE_URL}{address}",
+        },
+    )
+
+
+@read_only
+def robots(request: HttpRequest) -> HttpResponse:
+    """What crawlers may not ask for."""
+    return HttpResponse("User-agent: *\nDisallow: /admin/\n", content_type="text/plain; charset=utf-8")
