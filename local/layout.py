@@ -97,4 +97,4 @@ def write_secret(path: Path) -> None:
             raise StackError(f"{path} is empty: put the secret back, or delete the file to get a new one") from None
         return
     with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+        file.write(secrets.token_urlsafe(48) + "\n")

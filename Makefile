@@ -1,0 +1,75 @@
+# Every verb of Slipway. A recipe calls a script of bin/; `make` alone prints the verbs.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+##@ Run
+.PHONY: dev
+dev: ## Run the stack with live reload (ENGINE=docker|local PORT=8000 DETACH=1)
+	@bin/stack up dev
+.PHONY: prod-up
+prod-up: ## Run the stack with production settings (DOMAIN= HTTP_PORT= HTTPS_PORT=)
+	@bin/stack up prod
+.PHONY: down
+down: ## Stop the stack; the data is kept
+	@bin/stack down
+.PHONY: ps
+ps: ## Show what runs
+	@bin/stack ps
+.PHONY: logs
+logs: ## Show the log and follow it
+	@bin/stack logs
+
+##@ Work
+.PHONY: shell
+shell: ## Open Django's shell
+	@bin/stack manage shell
+.PHONY: psql
+psql: ## Open PostgreSQL's shell
+	@bin/stack psql
+.PHONY: manage
+manage: ## Run a management command (CMD="createsuperuser")
+	@bin/stack manage $(CMD)
+.PHONY: migrate
+migrate: ## Apply the migrations
+	@bin/stack manage migrate
+.PHONY: seed
+seed: ## Load the sample content (SCALE=100000 generates that many articles)
+	@bin/stack manage seed $(if $(SCALE),--scale "$(SCALE)")
+
+##@ Check
+.PHONY: test
+test: ## Run all tests (ARGS="-k name tests/web")
+	@bin/test $(ARGS)
+.PHONY: lint
+lint: ## Check style, types, templates, Dockerfiles, shell scripts and locks
+	@bin/lint
+.PHONY: fmt
+fmt: ## Format the code
+	@bin/fmt
+.PHONY: bench
+bench: ## Measure start, sizes, memory and rebuild; table and build/bench.json
+	@bin/bench $(ARGS)
+.PHONY: doctor
+doctor: ## List what this machine has and lacks for each engine
+	@bin/doctor
+
+##@ Build
+.PHONY: build
+build: ## Build the images (base, web, web-dev, proxy, db)
+	@bin/build
+.PHONY: base
+base: ## Get the Debian base image: pulled by digest, or built from Debian's archive
+	@bin/base
+.PHONY: lock
+lock: ## Resolve the requirements and the Debian packages anew and write the locks
+	@bin/lock
+.PHONY: clean
+clean: ## Remove what was built; DATA=1 removes the databases and secrets of this checkout too
+	@bin/clean
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "; printf "Slipway: a Django site, from one command to production.\n\nUsage: make VERB [NAME=value …]\n"} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

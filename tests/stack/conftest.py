@@ -1,0 +1,31 @@
+"""The running stacks that the scenarios use; each engine's is started once for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.local import LocalStack, copy_checkout
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def local_prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """The local engine with production settings and the sample content, in a path with spaces and Chinese."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("a stack 码头"))
+    stack = LocalStack(checkout, "prod")
+    stack.start()
+    try:
+        stack.manage("seed")
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session", params=["local", "docker"])
+def stack(request: pytest.FixtureRequest) -> LocalStack:
+    """The production stack, on each engine in turn."""
+    return request.getfixturevalue(f"{request.param}_prod")  # type: ignore[no-any-return]

@@ -1,0 +1,160 @@
+"""What a browser meets through nginx, on both engines with production settings."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.stack.local import LocalStack, wait_for
+
+
+def first_article(stack: LocalStack) -> str:
+    """The path of an article linked from the front page."""
+    found = re.search(r'href="(/[^/"]+/\d+-[^"]+/)"', stack.http.get("/").text)
+    assert found
+    return found[1]
+
+
+def stylesheet(stack: LocalStack) -> str:
+    """The path of the site's stylesheet."""
+    found = re.search(r'href="(/static/[^"]+\.css)"', stack.http.get("/").text)
+    assert found
+    return found[1]
+
+
+def test_the_front_page_lists_articles(stack: LocalStack) -> None:
+    answer = stack.http.get("/")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert len(re.findall(r"<article", answer.text)) >= 10
+
+
+def test_an_article_answers_with_its_comments_and_headers(stack: LocalStack) -> None:
+    answer = stack.http.get(first_article(stack))
+    assert answer.status == 200
+    assert "<h1" in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_the_feed_is_atom(stack: LocalStack) -> None:
+    answer = stack.http.get("/feed.atom")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("application/atom+xml")
+    assert f"{stack.url}/" in answer.text
+
+
+@pytest.mark.parametrize(("language", "lang"), [("en", "en"), ("zh-CN,zh;q=0.9", "zh-hans")])
+def test_the_page_speaks_the_language_of_the_browser(stack: LocalStack, language: str, lang: str) -> None:
+    answer = stack.http.get("/", Accept_Language=language)
+    assert f'<html lang="{lang}"' in answer.text.replace("zh-Hans", "zh-hans")
+
+
+def test_a_static_file_is_cached_for_a_year_and_has_the_right_type(stack: LocalStack) -> None:
+    answer = stack.http.get(stylesheet(stack))
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_static_file_that_is_not_there_is_not_found_by_nginx(stack: LocalStack) -> None:
+    answer = stack.http.get("/static/no-such-file.css")
+    assert answer.status == 404
+    assert b"no such file" in answer.body
+
+
+def test_an_uploaded_picture_is_served_as_a_picture_and_never_as_a_page(stack: LocalStack) -> None:
+    found = re.search(r'src="(/media/[^"]+\.webp)"', stack.http.get("/").text)
+    assert found
+    answer = stack.http.get(found[1])
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "image/webp"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_big_post_that_nobody_reads_never_becomes_a_502(stack: LocalStack) -> None:
+    path = first_article(stack)
+    body = b"x=" + b"a" * 300_000
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    statuses = [stack.http.request("POST", path, body, headers).status for _ in range(20)]
+    assert set(statuses) <= {403, 405}
+
+
+def test_a_cookie_of_8_kb_is_no_error(stack: LocalStack) -> None:
+    assert stack.http.get("/", Cookie="big=" + "c" * 8192).status == 200
+
+
+def test_head_answers_like_get_without_a_body(stack: LocalStack) -> None:
+    answer = stack.http.request("HEAD", "/")
+    assert answer.status == 200
+    assert answer.body == b""
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_an_unknown_host_is_refused_before_the_application(stack: LocalStack) -> None:
+    answer = stack.http.get("/", Host="evil.example")
+    assert answer.status == 421
+    assert "X-Request-ID" not in answer.headers
+
+
+def test_health_and_readiness_answer(stack: LocalStack) -> None:
+    assert json.loads(stack.http.get("/healthz").body)["status"] == "ok"
+    assert stack.http.get("/readyz").status == 200
+
+
+def test_a_page_that_is_not_there_says_so(stack: LocalStack) -> None:
+    answer = stack.http.get("/nobody-of-that-name/")
+    assert answer.status == 404
+    assert "<html" in answer.text
+
+
+def test_one_request_id_is_in_the_logs_of_all_three(stack: LocalStack) -> None:
+    stack.psql("ALTER SYSTEM SET log_min_duration_statement = 0")
+    stack.psql("SELECT pg_reload_conf()")
+    try:
+        answer = stack.http.get("/nobody-of-that-name/", X_Request_ID="f" * 32)
+        request_id = answer.headers["X-Request-ID"]
+        assert request_id != "f" * 32
+
+        def lines() -> list[str]:
+            return [line for line in stack.logs().splitlines() if request_id in line]
+
+        def services() -> set[str]:
+            found = set()
+            for line in lines():
+                if '"service":"proxy"' in line:
+                    found.add("proxy")
+                elif "LOG:" in line and "duration:" in line:
+                    found.add("postgres")
+                elif '"message"' in line:
+                    found.add("web")
+            return found
+
+        wait_for(lambda: services() == {"proxy", "web", "postgres"}, 10, f"{request_id} in three logs")
+    finally:
+        stack.psql("ALTER SYSTEM RESET log_min_duration_statement")
+        stack.psql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE intruder (id int)",
+        "DROP TABLE blog_article",
+        "TRUNCATE blog_vote",
+        "ALTER TABLE blog_article ADD COLUMN intruder int",
+        "COPY blog_article TO PROGRAM 'true'",
+    ],
+)
+def test_the_role_of_the_site_cannot_change_the_schema(stack: LocalStack, statement: str) -> None:
+    sql = f"DO $do$ BEGIN SET LOCAL ROLE slipway_app; EXECUTE $sql${statement}$sql$; EXCEPTION WHEN insufficient_privilege THEN RAISE NOTICE 'refused'; RETURN; END $do$; SELECT 'done'"
+    before = stack.psql("SELECT count(*) FROM blog_vote")
+    probe = sql.replace("RETURN;", "PERFORM set_config('slipway.refused', 'yes', false); RETURN;")
+    assert stack.psql(f"{probe}; SELECT current_setting('slipway.refused', true)").endswith("yes")
+    assert stack.psql("SELECT count(*) FROM blog_vote") == before
