@@ -18,7 +18,14 @@ SECRET_NAMES = ("secret_key", "postgres_password", "owner_password", "app_passwo
 
 
 class StackError(Exception):
-    """What the user can mend: its text is one line saying what is wrong, where, and how to mend it."""
+    """What the user can mend: its text is one line saying what is wrong, where, and how to mend it.
+
+    `source` names the part of the stack whose last words explain it.
+    """
+
+    def __init__(self, message: str, source: str = "") -> None:
+        super().__init__(message)
+        self.source = source
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,9 @@ def prepare(places: Layout) -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise StackError(f"{places.run} belongs to somebody else: remove it, or set TMPDIR to another directory")
     places.sockets.mkdir(mode=0o700, exist_ok=True)
+    superuser = places.secret("postgres_password")
+    if (places.state / "postgres").exists() and not superuser.exists():
+        raise StackError(f"{superuser} is missing, but there is a database: put it back (`make clean DATA=1` deletes both)")
     for name in SECRET_NAMES:
         write_secret(places.secret(name))
 

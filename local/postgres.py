@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ PORT = 5432
 MINIMUM_VERSION = 17
 # What a new cluster with its first WAL segments takes, with room for the first start.
 MINIMUM_FREE_BYTES = 200 * 1024 * 1024
-ROOT_STATE = Path("/var/lib/slipway-local")
+ROOT_STATE = Path(os.environ.get("LOCAL_ROOT_STATE") or "/var/lib/slipway-local")
 
 
 @dataclass(frozen=True)
@@ -202,12 +202,12 @@ class Cluster:
             wait_until(lambda: not _is_server_of(pid, self.data), 20, f"PostgreSQL (process {pid}) does not stop")
         lock.unlink(missing_ok=True)
 
-    def wait_ready(self, alive: object = None, timeout: float = 60) -> None:
-        """Wait until the server takes connections; `alive` is a callable that turns false when it has exited."""
+    def wait_ready(self, alive: Callable[[], bool], timeout: float = 60) -> None:
+        """Wait until the server takes connections; `alive` turns false when it has exited. `timeout` in seconds."""
 
         def ready() -> bool:
-            if callable(alive) and not alive():
-                raise StackError("PostgreSQL stopped while starting: its own words are above")
+            if not alive():
+                raise StackError("PostgreSQL stopped while starting: its last words are above", "postgres")
             done = subprocess.run(
                 [str(self.bin / "pg_isready"), "-q"], env=self.environment(), cwd="/", capture_output=True
             )
@@ -307,14 +307,16 @@ def _is_server_of(pid: int, data: Path) -> bool:
     return "postgres" in command and str(data) in command
 
 
-def wait_until(condition: object, timeout: float, failure: str, interval: float = 0.1) -> None:
+def wait_until(
+    condition: Callable[[], bool], timeout: float, failure: str, interval: float = 0.1, source: str = ""
+) -> None:
     """Poll `condition` until it is true. Raises StackError(`failure`) after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
-        if callable(condition) and condition():
+        if condition():
             return
         if time.monotonic() > deadline:
-            raise StackError(f"{failure} after {timeout:.0f} s")
+            raise StackError(f"{failure} after {timeout:.0f} s", source)
         time.sleep(interval)
 
 

@@ -77,7 +77,7 @@ class Stack:
         self.lock: IO[str] | None = None
         self.log = logging.getLogger("slipway.stack")
         self.console: logging.Handler | None = None
-        self.early: logging.Handler | None = None
+        self.early: logging.handlers.MemoryHandler | None = None
 
     # --- environment
 
@@ -167,6 +167,12 @@ class Stack:
             where = f" at {status['url']} (process {status['pid']})" if status else ""
             raise StackError(f"the stack of this checkout already runs{where}: `make down` stops it") from None
 
+    def clear_up(self) -> None:
+        """End what an earlier run, killed before it could stop anything, left behind."""
+        for name in stop_leftovers(self.places.status_file):
+            print(f"  {self.terminal.paint('!', 33)}  an earlier run left {name} behind: stopped it", file=sys.stderr)
+        self.places.status_file.unlink(missing_ok=True)
+
     def check_port(self) -> None:
         """Raise StackError when somebody else has the port."""
         bind = os.environ.get("BIND") or "127.0.0.1"
@@ -182,8 +188,6 @@ class Stack:
     def start(self) -> None:
         """Start everything; on return the site answers. Raises StackError, with what was started still to be stopped."""
         places, step = self.places, self.terminal.step
-        for name in stop_leftovers(places.status_file):
-            print(f"  {self.terminal.paint('!', 33)}  an earlier run left {name} behind: stopped it")
         clear_run(places)
         cluster = postgres.cluster(places)
 
@@ -222,7 +226,7 @@ class Stack:
                 signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
             )  # fmt: skip
             postgres.wait_until(
-                lambda: self.web_ready(web, environment), 60, "the application is not ready: its own words are above"
+                lambda: self.web_ready(web, environment), 60, "the application is not ready", source="web"
             )
 
         with step("nginx"):
@@ -230,13 +234,13 @@ class Stack:
                 "proxy", [str(places.root / "services" / "proxy" / "start")], self.proxy_environment(), signal.SIGQUIT,
                 GRACE_PROXY,
             )  # fmt: skip
-            postgres.wait_until(lambda: self.answers(proxy), 20, "nginx does not answer")
+            postgres.wait_until(lambda: self.answers(proxy), 20, "nginx does not answer", source="proxy")
         self.write_status()
 
     def web_ready(self, web: Process, environment: dict[str, str]) -> bool:
         """Whether uWSGI answers; in dev a page that shows the error is an answer."""
         if not web.alive():
-            raise StackError("uWSGI stopped while starting: its own words are above")
+            raise StackError("uWSGI stopped while starting: its last words are above", "web")
         if not (self.places.sockets / "web.sock").exists():
             return False
         done = subprocess.run(
@@ -247,7 +251,7 @@ class Stack:
     def answers(self, proxy: Process) -> bool:
         """Whether the site answers through nginx."""
         if not proxy.alive():
-            raise StackError("nginx stopped while starting: its own words are above")
+            raise StackError("nginx stopped while starting: its last words are above", "proxy")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()  # noqa: S310
         except urllib.error.HTTPError as error:
@@ -302,9 +306,17 @@ class Stack:
         self.log.addHandler(file)
         self.console = logging.StreamHandler(sys.stdout)
         self.console.setFormatter(Readable(self.terminal.colour))
-        # Held back while the steps are printed, shown when one of them fails.
+        # Held back while the steps are printed; what explains a failure is shown.
         self.early = logging.handlers.MemoryHandler(10_000, logging.CRITICAL + 1, self.console, flushOnClose=False)
         self.log.addHandler(self.early)
+
+    def explain(self, error: StackError) -> None:
+        """Print the last words of the part that made the start fail."""
+        if not error.source or not self.console or not self.early:
+            return
+        words = [record for record in self.early.buffer if getattr(record, "source", "") == error.source]
+        for record in words[-20:]:
+            self.console.handle(record)
 
     def show_log(self) -> None:
         """From now on the log is printed as it comes."""
@@ -319,6 +331,7 @@ class Stack:
         """
         prepare(self.places)
         self.take_lock()
+        self.clear_up()
         self.check_port()
         self.set_up_logging()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -327,10 +340,9 @@ class Stack:
         try:
             self.start()
         except BaseException as error:
-            if isinstance(error, StackError) and isinstance(self.early, logging.handlers.MemoryHandler):
-                self.early.flush()
-            self.show_log()
             self.stop()
+            if isinstance(error, StackError):
+                self.explain(error)
             if isinstance(error, KeyboardInterrupt):
                 print("\nstopped before it was up", file=sys.stderr)
                 return 130
@@ -411,9 +423,8 @@ def database(places: Layout) -> Iterator[None]:
     prepare(places)
     stack = Stack(places, "dev")
     stack.take_lock()
+    stack.clear_up()
     stack.set_up_logging()
-    for name in stop_leftovers(places.status_file):
-        print(f"an earlier run left {name} behind: stopped it", file=sys.stderr)
     cluster = postgres.cluster(places)
     try:
         cluster.clear_stale_lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,11 @@ from pathlib import Path
 from tests.stack.http import Client
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# Where PostgreSQL lives when root runs the tests; its own user must be able to get there.
+ROOT_STATE = Path(tempfile.mkdtemp(prefix="slipway-root-"))
+ROOT_STATE.chmod(0o711)
+atexit.register(shutil.rmtree, ROOT_STATE, ignore_errors=True)
 
 
 def free_port() -> int:
@@ -67,6 +74,7 @@ class LocalStack:
             "ENGINE": "local",
             "PORT": str(self.port),
             "VENV": sys.prefix,
+            "LOCAL_ROOT_STATE": str(ROOT_STATE),
             **environment,
         }
 
