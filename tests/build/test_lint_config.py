@@ -116,14 +116,12 @@ def test_mypy_wants_types_in_local_and_in_the_project(checkout: Path) -> None:
 
 
 def test_without_names_it_lints_what_git_tracks_or_would_track(checkout: Path) -> None:
-    (checkout / ".gitignore").write_text("/build/\n", encoding="utf-8")
-    for name in ("build/ignored.py", "local/new.py"):
-        (checkout / name).parent.mkdir()
-        (checkout / name).write_text('"""A module."""\n\nimport os\n', encoding="utf-8")
-    answer = lint(checkout, "--tool", "ruff")
+    (checkout / ".gitignore").write_text("/ignored\n", encoding="utf-8")
+    for name in ("ignored", "new"):
+        (checkout / name).write_text("/home/" + "somebody/\n", encoding="utf-8")
+    answer = lint(checkout, "--tool", "paths")
     assert answer.returncode == 1
-    assert "local/new.py" in answer.stdout
-    assert "ignored.py" not in answer.stdout
+    assert [line.split(":")[0].strip() for line in answer.stdout.splitlines()[1:-1]] == ["new"]
 
 
 def test_a_file_that_is_not_there_is_named(checkout: Path) -> None:
