@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # engine_reason is for who sources this
 # Sourced by the verbs: the checkout, the settings of .env, and which engine runs.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

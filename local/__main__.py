@@ -105,15 +105,18 @@ def logs(places: Layout, follow: bool, lines: int) -> int:
     return 0
 
 
-def manage(places: Layout, arguments: list[str], role: str) -> int:
-    """Run a management command with the terminal, in the mode that runs (dev when none does)."""
+def manage(places: Layout, arguments: list[str]) -> int:
+    """Run a management command with the terminal, as the schema's owner, in the mode that runs (dev when none does)."""
     status = read_status(places)
     with database(places):
         stack = Stack(places, str(status["mode"]) if status else "dev")
         if status:
             stack.url = str(status["url"])
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=places.web, env=stack.django_environment(role)
+            [sys.executable, "manage.py", *arguments],
+            cwd=places.web,
+            env=stack.django_environment("owner"),
+            check=False,
         )
     return done.returncode
 
@@ -124,7 +127,7 @@ def psql(places: Layout, arguments: list[str]) -> int:
         cluster = postgres.cluster(places)
         environment = {**os.environ, **cluster.environment()}
         command = [str(cluster.bin / "psql"), "--dbname", "slipway", *arguments]
-        return subprocess.run(command, env=environment).returncode
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 def main() -> int:
@@ -139,12 +142,12 @@ def main() -> int:
     verb = verbs.add_parser("logs")
     verb.add_argument("--follow", action="store_true")
     verb.add_argument("--lines", type=int, default=200)
-    verb = verbs.add_parser("manage")
-    verb.add_argument("--role", choices=("app", "owner"), default="owner")
-    verb.add_argument("arguments", nargs=argparse.REMAINDER)
-    verb = verbs.add_parser("psql")
-    verb.add_argument("arguments", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
+    # What follows these two is not ours to read.
+    verbs.add_parser("manage", add_help=False)
+    verbs.add_parser("psql", add_help=False)
+    options, rest = parser.parse_known_args()
+    if rest and options.verb not in ("manage", "psql"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         places = layout(Path(__file__).resolve().parents[1])
         match options.verb:
@@ -157,9 +160,9 @@ def main() -> int:
             case "logs":
                 return logs(places, options.follow, options.lines)
             case "manage":
-                return manage(places, options.arguments, options.role)
+                return manage(places, rest)
             case _:
-                return psql(places, options.arguments)
+                return psql(places, rest)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

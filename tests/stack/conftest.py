@@ -28,4 +28,4 @@ def local_prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]
 @pytest.fixture(scope="session", params=["local", "docker"])
 def stack(request: pytest.FixtureRequest) -> LocalStack:
     """The production stack, on each engine in turn."""
-    return request.getfixturevalue(f"{request.param}_prod")  # type: ignore[no-any-return]
+    return request.getfixturevalue(f"{request.param}_prod")

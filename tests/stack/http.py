@@ -1,4 +1,4 @@
-"""A small HTTP client for the stack's tests: sees every status, follows no redirect, trusts self-signed certificates."""
+"""A small HTTP client: sees every status, follows no redirect, trusts self-signed certificates."""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ class LocalStack:
             **environment,
         }
 
-    def make(self, *arguments: str, timeout: float = 300, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+    def make(
+        self, *arguments: str, timeout: float = 300, check: bool = True, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run make in the copy; `more` are environment variables."""
         done = subprocess.run(
             ["make", *arguments],
@@ -110,7 +112,7 @@ class LocalStack:
         return {item["name"]: item["group"] for item in self.status()["processes"]}  # type: ignore[attr-defined]
 
     def kill_everything(self) -> None:
-        """kill -9 of the supervisor and of each part's whole group."""
+        """Send SIGKILL to the supervisor and to each part's whole group."""
         groups = self.processes()
         os.kill(int(str(self.status()["pid"])), signal.SIGKILL)
         for group in groups.values():
@@ -144,7 +146,11 @@ class LocalStack:
         """The symbolic link nginx connects to."""
         environment = self.environment
         done = subprocess.run(
-            [sys.executable, "-c", "from local.layout import layout; import pathlib; print(layout(pathlib.Path('.')).sockets)"],
+            [
+                sys.executable,
+                "-c",
+                "from local.layout import layout; import pathlib; print(layout(pathlib.Path('.')).sockets)",
+            ],
             cwd=self.checkout,
             env=environment,
             check=True,
@@ -154,7 +160,7 @@ class LocalStack:
         return Path(done.stdout.strip()) / "web.sock"
 
     def kill_worker_of_uwsgi(self) -> None:
-        """kill -9 of the first worker, the one that published the socket."""
+        """Send SIGKILL to the first worker, the one that published the socket."""
         master = self.processes()["web"]
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)

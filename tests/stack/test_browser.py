@@ -34,7 +34,9 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, stack: LocalStack, **options: object) -> tuple[Page, list[str]]:
     """A page in a context of its own, and the list that collects what goes wrong in it."""
     context = browser.new_context(
-        base_url=stack.url, ignore_https_errors=True, **{"locale": "en-GB", **options}  # type: ignore[arg-type]
+        base_url=stack.url,
+        ignore_https_errors=True,
+        **{"locale": "en-GB", **options},  # type: ignore[arg-type]
     )
     page = context.new_page()
     problems: list[str] = []
@@ -43,7 +45,9 @@ def opened(browser: Browser, stack: LocalStack, **options: object) -> tuple[Page
     page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
     page.on(
         "request",
-        lambda request: problems.append(f"third party: {request.url}") if not request.url.startswith(stack.url) else None,
+        lambda request: (
+            problems.append(f"third party: {request.url}") if not request.url.startswith(stack.url) else None
+        ),
     )
     return page, problems
 
@@ -108,7 +112,7 @@ def test_dark_follows_the_system_and_the_choice_overrides_it(browser: Browser, s
 def test_no_page_scrolls_sideways(browser: Browser, stack: LocalStack, language: str) -> None:
     page, problems = opened(browser, stack, locale=language)
     page.goto("/")
-    paths = ["/", *{link for link in page.eval_on_selector_all("main a", "links => links.map(a => a.pathname)")}]
+    paths = ["/", *set(page.eval_on_selector_all("main a", "links => links.map(a => a.pathname)"))]
     for path in sorted(paths, key=lambda path: (path.count("/"), path))[:25]:
         page.goto(path)
         for width in WIDTHS:

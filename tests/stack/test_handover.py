@@ -1,4 +1,4 @@
-"""The socket hand-over with real uWSGI processes and a small application: who has the published name, and who never gets it."""
+"""The socket hand-over with real uWSGI processes and a small application: who has the published name."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ class Instance:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "serve.py", *arguments], cwd=self.project, env=self.environment, capture_output=True, text=True
+            [sys.executable, "serve.py", *arguments],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
         )
 
     def healthy(self) -> bool:
@@ -99,7 +103,7 @@ def instances(project: Path, sockets: Path) -> Iterator[list[Instance]]:
 
 
 def published(sockets: Path) -> str:
-    return os.readlink(sockets / "web.sock")
+    return str((sockets / "web.sock").readlink())
 
 
 def test_a_newer_release_takes_the_name_while_the_old_one_keeps_its_socket(
@@ -107,14 +111,16 @@ def test_a_newer_release_takes_the_name_while_the_old_one_keeps_its_socket(
 ) -> None:
     old, new = instances
     old.start()
-    wait_for(lambda: (sockets / "web.sock").is_symlink())
+    wait_for((sockets / "web.sock").is_symlink)
     assert published(sockets) == old.socket
     new.start()
     wait_for(lambda: published(sockets) == new.socket)
     assert old.healthy()
 
 
-def test_a_respawned_worker_of_the_old_release_never_takes_the_name_back(instances: list[Instance], sockets: Path) -> None:
+def test_a_respawned_worker_of_the_old_release_never_takes_the_name_back(
+    instances: list[Instance], sockets: Path
+) -> None:
     old, new = instances
     old.start()
     new.start()
@@ -150,10 +156,12 @@ def test_the_old_release_takes_the_name_when_the_new_one_is_dead(instances: list
     wait_for(lambda: published(sockets) == old.socket)
 
 
-def test_dead_sockets_are_swept_at_a_start_and_the_published_name_stays(instances: list[Instance], sockets: Path) -> None:
+def test_dead_sockets_are_swept_at_a_start_and_the_published_name_stays(
+    instances: list[Instance], sockets: Path
+) -> None:
     old, new = instances
     old.start()
-    wait_for(lambda: (sockets / "web.sock").is_symlink())
+    wait_for((sockets / "web.sock").is_symlink)
     old.kill()
     os.utime(sockets / old.socket, (0, 0))
     assert (sockets / "web.sock").is_symlink()

@@ -143,139 +143,150 @@ def test_an_engine_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
     assert "ENGINE=podman" in done.stderr
 
 
-class TestOneCheckout:
-    """Scenarios on one more checkout, in a long path with a space; in this order, each leaves it stopped."""
+# One more checkout, in a long path with spaces: the scenarios below run in this order, each leaves it stopped.
 
-    @pytest.fixture(scope="class")
-    def checkout(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        long = tmp_path_factory.mktemp("long") / ("a rather long folder name with spaces " * 3).strip() / "slipway"
-        return copy_checkout(long)
 
-    @pytest.fixture
-    def stack(self, checkout: Path) -> Iterator[LocalStack]:
-        stack = LocalStack(checkout, "dev")
-        yield stack
-        stack.make("down", check=False)
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    long = tmp_path_factory.mktemp("long") / ("a rather long folder name with spaces " * 3).strip() / "slipway"
+    return copy_checkout(long)
 
-    def foreground(self, stack: LocalStack) -> subprocess.Popen[str]:
-        """`make dev` as in a terminal: a process group of its own, its output kept."""
-        process = subprocess.Popen(
-            ["make", "dev"],
-            cwd=stack.checkout,
-            env={**stack.environment, "DETACH": "0"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        wait_for(lambda: self.answers(stack) or process.poll() is not None, 120, "the stack answers")
-        return process
 
-    @staticmethod
-    def answers(stack: LocalStack) -> bool:
-        try:
-            return stack.http.get("/healthz").status == 200
-        except OSError:
-            return False
+@pytest.fixture
+def stack(checkout: Path) -> Iterator[LocalStack]:
+    stack = LocalStack(checkout, "dev")
+    yield stack
+    stack.make("down", check=False)
 
-    def test_ctrl_c_stops_all_in_order(self, stack: LocalStack) -> None:
-        process = self.foreground(stack)
-        stack.http.get("/")
-        groups = stack.processes()
-        os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-        assert re.search(r"proxy\s+│ 200 GET /", output), output
-        assert "stopping" in output
-        for group in groups.values():
-            with pytest.raises(ProcessLookupError):
-                os.killpg(group, 0)
-        assert "Traceback" not in output
 
-    def test_a_second_start_finds_the_data_again(self, stack: LocalStack) -> None:
-        stack.start()
-        stack.psql("CREATE TABLE kept AS SELECT 1 AS n")
-        stack.stop()
-        stack.start()
-        assert stack.psql("SELECT n FROM kept") == "1"
-        stack.stop()
+def foreground(stack: LocalStack) -> subprocess.Popen[str]:
+    """`make dev` as in a terminal: a process group of its own, its output kept."""
+    process = subprocess.Popen(
+        ["make", "dev"],
+        cwd=stack.checkout,
+        env={**stack.environment, "DETACH": "0"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(lambda: answers(stack) or process.poll() is not None, 120, "the stack answers")
+    return process
 
-    def test_after_kill_9_of_everything_a_start_cleans_up(self, stack: LocalStack) -> None:
-        stack.start()
-        stack.kill_everything()
-        stack.start()
-        assert stack.psql("SELECT n FROM kept") == "1"
-        stack.stop()
 
-    def test_after_kill_9_of_the_supervisor_alone_a_start_ends_what_it_left(self, stack: LocalStack) -> None:
-        stack.start()
-        groups = stack.processes()
-        os.kill(int(str(stack.status()["pid"])), signal.SIGKILL)
-        wait_for(lambda: not self.supervised(stack), 5)
-        stack.start()
-        for name in ("web", "worker", "proxy"):
-            with pytest.raises(ProcessLookupError):
-                os.killpg(groups[name], 0)
-        assert stack.http.get("/healthz").status == 200
-        stack.stop()
+def answers(stack: LocalStack) -> bool:
+    try:
+        return stack.http.get("/healthz").status == 200
+    except OSError:
+        return False
 
-    @staticmethod
-    def supervised(stack: LocalStack) -> bool:
-        try:
-            os.kill(int(str(stack.status()["pid"])), 0)
-        except OSError:
-            return False
-        return True
 
-    def test_a_process_that_dies_is_started_again(self, stack: LocalStack) -> None:
-        stack.start()
-        before = stack.processes()["proxy"]
-        os.killpg(before, signal.SIGKILL)
-        wait_for(lambda: self.answers(stack) and stack.processes()["proxy"] != before, 20, "nginx is back")
-        stack.stop()
+def test_ctrl_c_stops_all_in_order(stack: LocalStack) -> None:
+    process = foreground(stack)
+    stack.http.get("/")
+    groups = stack.processes()
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert re.search(r"proxy\s+│ 200 GET /", output), output
+    assert "stopping" in output
+    for group in groups.values():
+        with pytest.raises(ProcessLookupError):
+            os.killpg(group, 0)
+    assert "Traceback" not in output
 
-    def test_a_lost_secret_of_the_database_is_one_line_and_nothing_is_lost(self, stack: LocalStack) -> None:
-        secret = stack.checkout / ".local/secrets/postgres_password"
-        kept = secret.read_text()
-        secret.unlink()
-        done = stack.make("dev", DETACH="1", check=False)
-        assert done.returncode != 0
-        assert "postgres_password" in done.stderr
-        secret.write_text(kept)
-        stack.start()
-        assert stack.psql("SELECT n FROM kept") == "1"
-        stack.stop()
 
-    def test_an_empty_secret_is_one_line(self, stack: LocalStack) -> None:
-        secret = stack.checkout / ".local/secrets/app_password"
-        kept = secret.read_text()
-        secret.write_text("")
-        done = stack.make("dev", DETACH="1", check=False)
-        secret.write_text(kept)
-        assert done.returncode != 0
-        assert "app_password is empty" in done.stderr
+def test_a_second_start_finds_the_data_again(stack: LocalStack) -> None:
+    stack.start()
+    stack.psql("CREATE TABLE kept AS SELECT 1 AS n")
+    stack.stop()
+    stack.start()
+    assert stack.psql("SELECT n FROM kept") == "1"
+    stack.stop()
 
-    def test_a_database_of_a_newer_release_is_refused_in_one_line(self, stack: LocalStack) -> None:
-        stack.start()
-        stack.psql("INSERT INTO django_migrations (app, name, applied) VALUES ('blog', '9999_from_the_future', now())")
-        stack.stop()
-        done = stack.make("dev", DETACH="1", check=False)
-        assert done.returncode != 0
-        assert "9999_from_the_future" in done.stderr
-        assert not (stack.checkout / ".local/status.json").exists()
-        output = stack.make("psql", check=False)
-        assert output.returncode == 0
-        stack.psql("DELETE FROM django_migrations WHERE name = '9999_from_the_future'")
 
-    def test_a_cluster_of_another_major_version_is_refused_and_kept(self, stack: LocalStack) -> None:
-        version = (stack.checkout / ".local/postgres").resolve() / "data/PG_VERSION"
-        kept = version.read_text()
-        version.write_text("12\n")
-        done = stack.make("dev", DETACH="1", check=False)
-        version.write_text(kept)
-        assert done.returncode != 0
-        assert "PostgreSQL 12" in done.stderr
-        assert stack.psql("SELECT n FROM kept") == "1"
+def test_after_kill_9_of_everything_a_start_cleans_up(stack: LocalStack) -> None:
+    stack.start()
+    stack.kill_everything()
+    stack.start()
+    assert stack.psql("SELECT n FROM kept") == "1"
+    stack.stop()
+
+
+def test_after_kill_9_of_the_supervisor_alone_a_start_ends_what_it_left(stack: LocalStack) -> None:
+    stack.start()
+    groups = stack.processes()
+    os.kill(int(str(stack.status()["pid"])), signal.SIGKILL)
+    wait_for(lambda: not supervised(stack), 5)
+    stack.start()
+    for name in ("web", "worker", "proxy"):
+        with pytest.raises(ProcessLookupError):
+            os.killpg(groups[name], 0)
+    assert stack.http.get("/healthz").status == 200
+    stack.stop()
+
+
+def supervised(stack: LocalStack) -> bool:
+    try:
+        os.kill(int(str(stack.status()["pid"])), 0)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_process_that_dies_is_started_again(stack: LocalStack) -> None:
+    stack.start()
+    before = stack.processes()["proxy"]
+    os.killpg(before, signal.SIGKILL)
+    wait_for(lambda: answers(stack) and stack.processes()["proxy"] != before, 20, "nginx is back")
+    stack.stop()
+
+
+def test_a_lost_secret_of_the_database_is_one_line_and_nothing_is_lost(stack: LocalStack) -> None:
+    secret = stack.checkout / ".local/secrets/postgres_password"
+    kept = secret.read_text()
+    secret.unlink()
+    done = stack.make("dev", DETACH="1", check=False)
+    assert done.returncode != 0
+    assert "postgres_password" in done.stderr
+    secret.write_text(kept)
+    stack.start()
+    assert stack.psql("SELECT n FROM kept") == "1"
+    stack.stop()
+
+
+def test_an_empty_secret_is_one_line(stack: LocalStack) -> None:
+    secret = stack.checkout / ".local/secrets/app_password"
+    kept = secret.read_text()
+    secret.write_text("")
+    done = stack.make("dev", DETACH="1", check=False)
+    secret.write_text(kept)
+    assert done.returncode != 0
+    assert "app_password is empty" in done.stderr
+
+
+def test_a_database_of_a_newer_release_is_refused_in_one_line(stack: LocalStack) -> None:
+    stack.start()
+    stack.psql("INSERT INTO django_migrations (app, name, applied) VALUES ('blog', '9999_from_the_future', now())")
+    stack.stop()
+    done = stack.make("dev", DETACH="1", check=False)
+    assert done.returncode != 0
+    assert "9999_from_the_future" in done.stderr
+    assert not (stack.checkout / ".local/status.json").exists()
+    output = stack.make("psql", check=False)
+    assert output.returncode == 0
+    stack.psql("DELETE FROM django_migrations WHERE name = '9999_from_the_future'")
+
+
+def test_a_cluster_of_another_major_version_is_refused_and_kept(stack: LocalStack) -> None:
+    version = (stack.checkout / ".local/postgres").resolve() / "data/PG_VERSION"
+    kept = version.read_text()
+    version.write_text("12\n")
+    done = stack.make("dev", DETACH="1", check=False)
+    version.write_text(kept)
+    assert done.returncode != 0
+    assert "PostgreSQL 12" in done.stderr
+    assert stack.psql("SELECT n FROM kept") == "1"
 
 
 def test_no_room_for_the_database_is_one_line(tmp_path: Path) -> None:
@@ -287,7 +298,9 @@ def test_no_room_for_the_database_is_one_line(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        stack = LocalStack(copy_checkout(tmp_path / "checkout"), "dev", LOCAL_STATE=str(small / "state"), LOCAL_ROOT_STATE=str(small))
+        stack = LocalStack(
+            copy_checkout(tmp_path / "checkout"), "dev", LOCAL_STATE=str(small / "state"), LOCAL_ROOT_STATE=str(small)
+        )
         done = stack.make("dev", DETACH="1", check=False)
         assert done.returncode != 0
         assert "no room for the database" in done.stderr

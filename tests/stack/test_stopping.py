@@ -16,11 +16,15 @@ from tests.stack.local import LocalStack, wait_for
 def slow_articles(stack: LocalStack, seconds: float) -> Iterator[None]:
     """Every page that reads articles waits: their table is locked for `seconds` (below the lock time-out of 3 s)."""
     command, environment = stack.psql_command()
-    script = f"BEGIN; LOCK TABLE blog_article IN ACCESS EXCLUSIVE MODE; SELECT 'locked'; SELECT pg_sleep({seconds}); COMMIT;\n"
+    script = (
+        "BEGIN; LOCK TABLE blog_article IN ACCESS EXCLUSIVE MODE; SELECT 'locked';"
+        f" SELECT pg_sleep({seconds}); COMMIT;\n"
+    )
     with subprocess.Popen(
         command, cwd=stack.checkout, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as psql:
-        assert psql.stdin and psql.stdout
+        assert psql.stdin
+        assert psql.stdout
         psql.stdin.write(script)
         psql.stdin.close()
         assert psql.stdout.readline().strip() == "locked"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import wraps
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.paginator import InvalidPage, Page, Paginator
@@ -224,7 +225,8 @@ def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> 
         pk=number,
     )
     address = found.get_absolute_url()
-    if request.path != address:
+    # The path comes decoded, a reversed address percent-encoded.
+    if request.path != unquote(address):
         return HttpResponsePermanentRedirect(address)
     of_author = published().filter(author_id=found.author_id).select_related("author").defer("body", "body_html")
     comments = paged(request, found.comments.on_page(), COMMENTS_PER_PAGE)

@@ -6,6 +6,7 @@ of the project that can break it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ from config.catalogs import compile_catalogs
 SOURCE = Path(__file__).resolve().parent.parent
 SUFFIXES = (".py", ".po")
 SECONDS = 0.5
+SEEN = "AUTORELOAD_SEEN"
 SKIPPED = {"__pycache__", "node_modules", "sample", "static", "templates"}
 
 
@@ -47,6 +49,16 @@ def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+def fingerprint(state: dict[str, tuple[int, int]]) -> str:
+    """A digest of a snapshot, short enough for an environment variable."""
+    return hashlib.sha256(repr(sorted(state.items())).encode()).hexdigest()
+
+
+def note_what_is_imported() -> None:
+    """Called before the project is imported: an edit made while the server starts must not go unseen."""
+    os.environ[SEEN] = fingerprint(snapshot(SOURCE))
+
+
 def changes(directory: Path, before: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
     """Wait until the source differs from `before` and has stopped changing for one turn; returns the new snapshot."""
     while (now := snapshot(directory)) == before:
@@ -70,6 +82,8 @@ def main() -> None:
     """Send SIGHUP to the parent at every change, until the parent is gone."""
     parent = os.getppid()
     known = snapshot(SOURCE)
+    if os.environ.get(SEEN, fingerprint(known)) != fingerprint(known):
+        known = {}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     while os.getppid() == parent:
         now = snapshot(SOURCE)

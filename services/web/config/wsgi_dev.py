@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from config.autoreload import note_what_is_imported
+
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 PAGE = """<!doctype html>
@@ -50,6 +52,7 @@ def load() -> Application:
     return application
 
 
+note_what_is_imported()
 try:
     application = load()
 except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever it is, the page says it)
