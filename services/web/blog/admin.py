@@ -53,7 +53,10 @@ class ArticleAdmin(admin.ModelAdmin):
         (_("More"), {"fields": ("comment_policy", "canonical_url")}),
         (_("Kept by the site"), {"classes": ("collapse",), "fields": readonly_fields}),
     )
-    formfield_overrides = {models.TextField: {"widget": Textarea(attrs={"rows": 30, "class": "vLargeTextField"})}}
+    formfield_overrides = {
+        models.TextField: {"widget": Textarea(attrs={"rows": 30, "class": "vLargeTextField"})},
+        models.URLField: {"assume_scheme": "https"},
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
         """Lists need no texts."""

@@ -41,7 +41,7 @@ def comment(
         raise CommentingError("unpublished")
     if locked.comment_policy == Article.CommentPolicy.CLOSED:
         raise CommentingError("closed")
-    if parent is not None and (parent.article_id != locked.pk or parent.status != Comment.Status.VISIBLE):
+    if parent is not None and not Comment.objects.visible().filter(pk=parent.pk, article=locked).exists():
         raise CommentingError("parent")
     waits = locked.comment_policy == Article.CommentPolicy.APPROVE and author.pk != locked.author_id
     highest = Comment.objects.filter(article=locked).aggregate(floor=Max("floor"))["floor"] or 0

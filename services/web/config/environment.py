@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
@@ -55,6 +56,16 @@ def choice(name: str, choices: Sequence[str], default: str) -> str:
     value = text(name, default)
     if value not in choices:
         refuse(name, f"is {value!r}", f"set it to one of {', '.join(choices)}")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """The value of `name` as the name of a time zone that this system knows."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        refuse(name, f"is {value!r}", "set it to a time zone such as UTC or Asia/Shanghai (and install tzdata)")
     return value
 
 

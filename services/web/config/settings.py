@@ -122,7 +122,7 @@ LOGIN_URL = "admin:login"
 LANGUAGE_CODE = environment.choice("LANGUAGE_CODE", ("en", "zh-hans"), "en")
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = environment.text("TIME_ZONE", "UTC")
+TIME_ZONE = environment.time_zone("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True
 
