@@ -1,0 +1,73 @@
+"""Each page asks the database a fixed number of questions, however many articles there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from blog.models import Category
+from tests.web.builders import MAY, a_comment, a_user, an_article
+
+pytestmark = pytest.mark.django_db
+
+PAGES = {
+    "/": 6,  # count, articles, their tags; recommended, recent tags, months
+    "/tag/nginx/": 4,  # tag; count, articles, their tags
+    "/2026/05/": 3,  # count, articles, their tags
+    "/ann/": 7,  # author; count, articles, their tags; categories, tags, months
+    "/ann/category/notes/": 8,  # ... and the category
+    "/ann/tag/nginx/": 9,  # ... and the tag, and whether the author uses it
+    "/ann/2026/05/": 8,  # ... and whether there is anything
+    "/feed.atom": 2,  # articles, their tags
+    "/ann/feed.atom": 3,  # ... and the author
+    "ARTICLE": 6,  # article, its tags; comments, their count; previous, next
+    "/robots.txt": 0,
+    "/healthz": 0,
+}
+
+
+def fill(articles: int) -> str:
+    """A site of one author with that many articles of May, each with tags, category and comments; returns the address
+    of one with neighbours.
+    """
+    author = a_user("ann")
+    category = Category.objects.filter(author=author).first() or Category.objects.create(author=author, name="Notes")
+    for number in range(articles):
+        article = an_article(
+            author,
+            title=f"number {number}",
+            tags=("nginx", f"tag{number}"),
+            category=category,
+            published_at=MAY + timedelta(minutes=number),
+        )
+        if number == 1:
+            address = article.get_absolute_url()
+        for floor in range(1, number + 2):
+            parent = article.comments.first()
+            a_comment(article, a_user(f"reader{floor}"), floor=floor, parent=parent)
+    return address
+
+
+@pytest.mark.parametrize("articles", [3, 9])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_makes_this_many_queries(
+    page: str, articles: int, client: Client, queries_of: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    address = fill(articles)
+    with queries_of(PAGES[page]):
+        response = client.get(address if page == "ARTICLE" else page)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/", "ARTICLE"])
+def test_a_logged_in_reader_costs_two_queries_more(
+    page: str, client: Client, queries_of: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    address = fill(3)
+    client.force_login(a_user("reader1"))
+    with queries_of(PAGES[page] + 2):
+        client.get(address if page == "ARTICLE" else page)

@@ -1,0 +1,250 @@
+"""Markdown to safe HTML."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from blog.rendering import CjkMarkdown, reading_minutes, render_article, render_comment, shortened
+
+GOLDEN = [
+    ("**“中文”**强调", "<p><strong>“中文”</strong>强调</p>"),
+    ("**强调：**后面", "<p><strong>强调：</strong>后面</p>"),
+    ("前面**（括号）**后面", "<p>前面<strong>（括号）</strong>后面</p>"),
+    ("中文*强调*中文", "<p>中文<em>强调</em>中文</p>"),
+    ("这是**`code`**代码", "<p>这是<strong><code>code</code></strong>代码</p>"),
+    ("**Django**是框架。", "<p><strong>Django</strong>是框架。</p>"),
+    ("**中文。**English", "<p><strong>中文。</strong>English</p>"),
+    ("~~“删除”~~文字", "<p><s>“删除”</s>文字</p>"),
+    ("日本語の**「強調」**です", "<p>日本語の<strong>「強調」</strong>です</p>"),
+    ("snake_case_word 和 _强调_。", "<p>snake_case_word 和 <em>强调</em>。</p>"),
+    ("2 * 3 * 4 ** 5", "<p>2 * 3 * 4 ** 5</p>"),
+    ("* 不是强调 *", "<ul>\n<li>不是强调 *</li>\n</ul>"),
+]
+REL = 'rel="noopener noreferrer nofollow ugc"'
+
+
+def html(source: str) -> str:
+    """An article's HTML."""
+    return render_article(source).html
+
+
+@pytest.mark.parametrize(("source", "expected"), GOLDEN, ids=[source for source, _ in GOLDEN])
+def test_emphasis_is_right_beside_chinese(source: str, expected: str) -> None:
+    assert html(source) == expected
+
+
+ascii_markup = st.text(st.sampled_from("ab c*_~`.,!?()-\"'\n1"), max_size=60)
+
+
+@settings(max_examples=400)
+@given(ascii_markup)
+def test_text_without_chinese_is_emphasised_exactly_as_commonmark_says(source: str) -> None:
+    options = {"html": False}
+    assert CjkMarkdown(options).render(source) == MarkdownIt("commonmark", options).render(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("见https://example.com/a，后文", "https://example.com/a"),
+        ("（https://example.com/）", "https://example.com/"),
+        ("看“https://example.com/x”。", "https://example.com/x"),
+        ("see https://example.com/a_(b).", "https://example.com/a_(b)"),
+        ("(http://example.com)", "http://example.com"),
+        ("https://example.com/?q=1&r=2!", "https://example.com/?q=1&amp;r=2"),
+        ("https://zh.wikipedia.org/wiki/中文、", "https://zh.wikipedia.org/wiki/%E4%B8%AD%E6%96%87"),
+    ],
+)
+def test_a_bare_address_becomes_a_link_that_ends_with_it(source: str, address: str) -> None:
+    assert re.findall(r'href="([^"]*)"', html(source)) == [address]
+
+
+@pytest.mark.parametrize(
+    "source", ["`https://example.com`", "xhttps://example.com", "https://", "javascript://example.com"]
+)
+def test_what_is_no_bare_address_stays_text(source: str) -> None:
+    assert "<a " not in html(source)
+
+
+def test_an_address_in_a_link_is_not_linked_again() -> None:
+    assert html("[https://a.example](https://b.example)").count("<a ") == 1
+
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe src=https://evil.example></iframe>",
+    "<style>body{display:none}</style>",
+    "<form action=https://evil.example><input name=password></form>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](java\nscript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:msgbox)",
+    "<javascript:alert(1)>",
+    "![x](javascript:alert(1))",
+    '![x" onerror="alert(1)](/media/x.png)',
+    '![x](/media/x.png "t\\" onerror=\\"alert(1)")',
+    "![x](data:image/svg+xml,<svg/onload=alert(1)>)",
+    '```"><script>alert(1)</script>\ncode\n```',
+    "```x onmouseover=alert(1)\ncode\n```",
+    "# x{onclick=alert(1)}",
+    '| a" onmouseover="alert(1) |\n|---|\n| b |',
+    "[^<script>]: x\n\ny[^<script>]",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+]
+ALLOWED = re.compile(
+    r"</?(?:a|br|code|del|em|s|span|strong|sub|sup|blockquote|div|li|ol|p|pre|ul|h[2-6]|hr|img|figure|figcaption|input"
+    r"|section|table|thead|tbody|tr|th|td)"
+    r"(?: (?:href|title|rel|id|class|src|alt|loading|decoding|type|checked|disabled|start|tabindex|role|aria-label)"
+    r'="[^"<>]*")*>'
+)
+
+
+@pytest.mark.parametrize("render", [html, render_comment], ids=["article", "comment"])
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_no_payload_survives(payload: str, render: object) -> None:
+    output = render(payload)  # type: ignore[operator]
+    assert not re.sub(ALLOWED, "", output).count("<"), output
+    assert not re.search(r'(?:href|src)="\s*(?:javascript|vbscript|data):', output, re.IGNORECASE), output
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.sampled_from([*PAYLOADS, "**", "中", "\n\n", "`", "[", "](", ">", "| ", "- ", "“"]), max_size=8).map(
+        "".join
+    )
+)
+def test_no_mixture_of_payloads_survives(source: str) -> None:
+    for output in (html(source), render_comment(source)):
+        assert not re.sub(ALLOWED, "", output).count("<"), output
+
+
+def test_a_picture_of_another_site_becomes_a_link() -> None:
+    assert (
+        html("![a cat](https://example.com/cat.png)") == f'<p><a href="https://example.com/cat.png" {REL}>a cat</a></p>'
+    )
+
+
+def test_a_picture_of_another_site_without_scheme_becomes_a_link_too() -> None:
+    assert "<img" not in html("![a cat](//example.com/cat.png)")
+
+
+def test_a_picture_of_this_site_loads_late() -> None:
+    assert html("![a](/media/a.png) b") == '<p><img src="/media/a.png" alt="a" loading="lazy" decoding="async"> b</p>'
+
+
+def test_a_picture_alone_with_a_title_is_a_figure() -> None:
+    assert html('![a](/media/a.png "标题")') == (
+        '<figure><img src="/media/a.png" alt="a" loading="lazy" decoding="async"><figcaption>标题</figcaption></figure>'
+    )
+
+
+def test_the_highest_heading_is_h2_and_each_has_an_id() -> None:
+    assert html("# 一 A\n## B\n## B") == '<h2 id="u-一-a">一 A</h2>\n<h3 id="u-b">B</h3>\n<h3 id="u-b--2">B</h3>'
+    assert html("## A\n#### B").startswith('<h2 id="u-a">')
+
+
+def test_every_id_has_the_prefix_so_that_no_text_takes_one_of_the_page() -> None:
+    output = html("# main\n\ntext[^1]\n\n[^1]: note")
+    assert all(name.startswith("u-") for name in re.findall(r'id="([^"]*)"', output))
+
+
+def test_links_within_the_page_follow_the_ids() -> None:
+    output = html("# main\n\n[to it](#main) text[^1]\n\n[^1]: note")
+    identities = set(re.findall(r'id="([^"]*)"', output))
+    assert set(re.findall(r'href="#([^"]*)"', output)) <= identities
+
+
+def test_a_link_to_another_site_tells_it_nothing() -> None:
+    assert html("[x](https://example.com)") == f'<p><a href="https://example.com" {REL}>x</a></p>'
+
+
+def test_a_link_within_the_site_is_plain() -> None:
+    assert html("[x](/ann/)") == '<p><a href="/ann/">x</a></p>'
+
+
+def test_a_table_scrolls_in_its_own_region_and_aligns_by_class() -> None:
+    output = html("| 名 | n |\n|:-:|--:|\n| a | 1 |")
+    assert output.startswith('<div class="table-scroll" tabindex="0" role="region" aria-label="名, n"><table>')
+    assert '<td class="align-center">a</td>' in output
+    assert "style" not in output
+
+
+def test_code_is_coloured_by_classes_and_reached_by_the_keyboard() -> None:
+    output = html("```python\ndef f(): pass\n```")
+    assert output.startswith(
+        '<div class="highlight"><pre tabindex="0"><code class="language-python"><span class="k">def</span>'
+    )
+    assert "style" not in output
+
+
+def test_code_of_an_unknown_language_is_plain() -> None:
+    assert html("```nonsense\n<b>\n```") == (
+        '<div class="highlight"><pre tabindex="0"><code class="language-nonsense">&lt;b&gt;\n</code></pre></div>'
+    )
+
+
+def test_task_lists_and_footnotes_are_there() -> None:
+    assert '<input class="task-list-item-checkbox" checked="checked" disabled="disabled" type="checkbox">' in html(
+        "- [x] a"
+    )
+    assert '<section class="footnotes">' in html("a[^1]\n\n[^1]: b")
+
+
+def test_a_comment_has_no_headings_pictures_or_tables() -> None:
+    output = render_comment("# a\n\n![b](/media/b.png)\n\n| c |\n|---|\n| d |")
+    assert not re.search(r"<(h\d|img|table)", output)
+
+
+def test_the_text_of_an_article_is_its_paragraphs() -> None:
+    rendered = render_article("# Title\n\nOne *two*.\n\n```\ncode\n```\n\n| t |\n|---|\n| u |\n\n三[^1]\n\n[^1]: note")
+    assert rendered.text == "One two. 三"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("short", "short"),
+        ("One sentence here. And another one that is cut", "One sentence here."),
+        ("这是第一句话，不短也不长的一句。这是第二句，会被切断的那一句", "这是第一句话，不短也不长的一句。"),
+        ("word " * 20, "word word word word word…"),
+    ],
+)
+def test_an_excerpt_ends_where_a_reader_expects(text: str, expected: str) -> None:
+    assert shortened(text, 28) == expected
+
+
+def test_reading_time_counts_words_and_chinese_characters() -> None:
+    assert (reading_minutes(""), reading_minutes("word " * 440), reading_minutes("字" * 800)) == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ":" * 100_000,
+        "https://" * 12_000,
+        "https://a/" + ")" * 100_000,
+        "**a " * 25_000,
+        "[" * 100_000,
+        "![" * 50_000,
+        "**中" * 25_000,
+        ">" * 100_000,
+        "`" * 50_000 + "a",
+        "- " * 50_000,
+        "[^1]" * 25_000 + "\n\n[^1]: x",
+        "|a" * 500 + "\n" + "|-" * 500 + "\n" + ("|b" * 500 + "\n") * 96,
+    ],
+    ids=lambda source: source[:8],
+)
+@pytest.mark.timeout(60)
+def test_no_large_text_hangs_the_renderer(source: str) -> None:
+    assert isinstance(html(source), str)

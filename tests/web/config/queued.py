@@ -1,0 +1,17 @@
+"""Tasks that only the tests queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django_tasks import task
+
+during: list[Callable[[], None]] = []
+
+
+@task()
+def note(text: str) -> str:
+    """Return `text`, after whatever the test wants to happen during a task."""
+    for happen in during:
+        happen()
+    return text
