@@ -142,12 +142,12 @@ class Stack:
 
     # --- steps
 
-    def manage(self, *arguments: str, role: str = "owner") -> str:
-        """Run a management command quietly and return its output. Raises StackError with its last line."""
+    def manage(self, *commands: list[str]) -> None:
+        """Run management commands quietly, as the schema's owner. Raises StackError with the last line they wrote."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, str(self.places.root / "local" / "commands.py"), json.dumps(commands)],
             cwd=self.places.web,
-            env=self.django_environment(role),
+            env=self.django_environment("owner"),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -157,8 +157,7 @@ class Stack:
             lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
             if len(lines) > 1:
                 print(done.stdout + done.stderr, file=sys.stderr)
-            raise StackError(f"`manage.py {arguments[0]}` failed: {(lines or ['it said nothing'])[-1]}")
-        return done.stdout
+            raise StackError((lines or [f"{commands[0][0]} failed without a word"])[-1])
 
     def take_lock(self) -> None:
         """Be the only stack of this checkout. Raises StackError when another one runs."""
@@ -210,17 +209,18 @@ class Stack:
             cluster.bootstrap(places.secret("owner_password"), places.secret("app_password"))
             remark(f"PostgreSQL {postgres.server_version(cluster.bin)}")
 
-        with step("Release step (migrations, static files)"):
+        with step("Migrations, static files" + (", sample content" if self.mode == "dev" else "")):
             for name in ("static-build", "static", "media"):
                 (places.state / name).mkdir(exist_ok=True)
-            self.manage("compilecatalogs")
-            if self.mode == "prod":
-                self.manage("collectstatic", "--noinput", "--clear", "--verbosity", "0")
-            self.manage("release")
-        if self.mode == "dev":
-            with step("Sample content"):
-                self.manage("seed", "--if-empty")
-        self.manage("ensure_admin", "--username", "admin", "--password-file", str(places.secret("admin_password")))
+            collect = ["collectstatic", "--noinput", "--clear", "--verbosity", "0"]
+            password = str(places.secret("admin_password"))
+            self.manage(
+                ["compilecatalogs"],
+                *([collect] if self.mode == "prod" else []),
+                ["release"],
+                *([["seed", "--if-empty"]] if self.mode == "dev" else []),
+                ["ensure_admin", "--username", "admin", "--password-file", password],
+            )
 
         environment = {**self.django_environment(), **self.serve_environment()}
         with step("uWSGI and the worker"):

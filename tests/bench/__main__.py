@@ -1,0 +1,223 @@
+"""`make bench`: measures what the project promises, prints a table, keeps it in build/bench.json. Never a test.
+
+python -m tests.bench [start] [seed] [images] [rebuild] [memory]     (default: all that this machine can do)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.stack.http import Client
+from tests.stack.local import ROOT, LocalStack, copy_checkout, free_port
+from tests.stack.needs import docker_answers
+
+IMAGE_LIMITS = {"base": 100, "web": 260, "proxy": 140, "db": 450}
+SEED_ARTICLES = 20_000
+
+
+@dataclass
+class Figure:
+    """One measured figure and its budget, both in `unit`; without a budget it is only reported."""
+
+    name: str
+    value: float
+    unit: str
+    budget: float | None = None
+
+    def verdict(self) -> str:
+        if self.budget is None:
+            return ""
+        over = self.value - self.budget
+        return "ok" if over <= 0 else f"over by {over:.1f} {self.unit} ({over / self.budget:.0%})"
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """A copy of the checkout in a directory of its own, removed afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
+    try:
+        yield copy_checkout(directory / "slipway")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def first_page(stack: LocalStack) -> float:
+    """Seconds from `make` to the first page that answers 200."""
+    started = time.monotonic()
+    stack.start()
+    assert stack.http.get("/").status == 200
+    return time.monotonic() - started
+
+
+def start() -> list[Figure]:
+    """`make dev` on an empty checkout, with its own virtual environment, and a second time."""
+    with copied() as checkout:
+        stack = LocalStack(checkout, "dev", VENV=".venv")
+        try:
+            empty = first_page(stack)
+            stack.stop()
+            again = first_page(stack)
+        finally:
+            stack.make("down", check=False)
+    return [
+        Figure("local engine: first page, empty checkout", empty, "s", 90),
+        Figure("local engine: first page, second start", again, "s", 8),
+    ]
+
+
+def seed() -> list[Figure]:
+    """Generated articles a second."""
+    with copied() as checkout:
+        stack = LocalStack(checkout, "prod")
+        try:
+            stack.start()
+            started = time.monotonic()
+            stack.make("seed", f"SCALE={SEED_ARTICLES}", timeout=900)
+            seconds = time.monotonic() - started
+        finally:
+            stack.make("down", check=False)
+    return [Figure(f"seed SCALE={SEED_ARTICLES}", SEED_ARTICLES / seconds, "articles/s")]
+
+
+def docker(*arguments: str) -> str:
+    """Run docker and return what it printed."""
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def images() -> list[Figure]:
+    """The sum of the files of each image, uncompressed."""
+    subprocess.run([ROOT / "bin/build", "base", *(name for name in IMAGE_LIMITS if name != "base")], check=True)
+    figures = []
+    for name, budget in IMAGE_LIMITS.items():
+        container = docker("create", f"slipway/{name}:{os.environ.get('RELEASE') or 'dev'}", "true")
+        try:
+            export = subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE)
+            total = tar_bytes(export)
+        finally:
+            docker("rm", container)
+        figures.append(Figure(f"image {name}", total / 1e6, "MB", budget))
+    return figures
+
+
+def tar_bytes(export: subprocess.Popen[bytes]) -> int:
+    """The sum of the sizes of the regular files in a tar stream."""
+    import tarfile
+
+    assert export.stdout
+    with tarfile.open(fileobj=export.stdout, mode="r|") as archive:
+        total = sum(member.size for member in archive if member.isreg())
+    export.wait()
+    return total
+
+
+def rebuild() -> list[Figure]:
+    """Building the web image again after one changed line of Python, and of a template."""
+    figures = []
+    with copied() as checkout:
+        build = [checkout / "bin/build", "web"]
+        quiet = {"check": True, "stdout": subprocess.DEVNULL}
+        environment = {**os.environ, "RELEASE": "bench"}
+        subprocess.run(build, env=environment, **quiet)  # type: ignore[call-overload]
+        for what, path, line in (
+            ("a line of Python", "services/web/blog/ranking.py", f"\nBENCH = {time.time()}\n"),
+            ("a template", "services/web/templates/404.html", f"{{# {time.time()} #}}\n"),
+        ):
+            with (checkout / path).open("a") as file:
+                file.write(line)
+            started = time.monotonic()
+            subprocess.run(build, env=environment, **quiet)  # type: ignore[call-overload]
+            figures.append(Figure(f"rebuild after {what}", time.monotonic() - started, "s", 10))
+        docker("image", "rm", "slipway/web:bench")
+    return figures
+
+
+def memory() -> list[Figure]:
+    """The proportional set size of all processes of the idle production stack."""
+    http, https = free_port(), free_port()
+    environment = {
+        **os.environ,
+        "ENGINE": "docker",
+        "PROJECT": "slipway-bench",
+        "HTTP_PORT": str(http),
+        "HTTPS_PORT": str(https),
+    }
+    with copied() as checkout:
+        run = {"cwd": checkout, "env": environment, "check": True, "stdout": subprocess.DEVNULL}
+        try:
+            subprocess.run(["make", "prod-up"], **run)  # type: ignore[call-overload]
+            client = Client(f"https://localhost:{https}")
+            for _ in range(20):
+                assert client.get("/").status == 200
+            time.sleep(5)
+            figures = [Figure("idle memory of the production stack (PSS)", pss("slipway-bench"), "MB", 350)]
+        finally:
+            subprocess.run(["make", "clean", "DATA=1", "YES=1"], **{**run, "check": False})  # type: ignore[call-overload]
+    return figures
+
+
+def pss(project: str) -> float:
+    """PSS in MB of the processes in a project's containers. Needs root to read other users' /proc."""
+    total = 0
+    for container in docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}").split():
+        for line in docker("top", container, "-o", "pid").split("\n")[1:]:
+            rollup = Path(f"/proc/{line.strip()}/smaps_rollup").read_text()
+            total += next(int(row.split()[1]) for row in rollup.split("\n") if row.startswith("Pss:"))
+    return total / 1000
+
+
+PARTS: dict[str, Callable[[], list[Figure]]] = {
+    "start": start,
+    "seed": seed,
+    "images": images,
+    "rebuild": rebuild,
+    "memory": memory,
+}
+NEED_DOCKER = {"images", "rebuild", "memory"}
+
+
+def main(names: list[str]) -> int:
+    """Measure the parts named (default: all); returns the exit status, 2 for an unknown name."""
+    for name in names:
+        if name not in PARTS:
+            print(f"error: {name} is not measured; choose from {', '.join(PARTS)}", file=sys.stderr)
+            return 2
+    figures: list[Figure] = []
+    for name, part in PARTS.items():
+        if names and name not in names:
+            continue
+        if name in NEED_DOCKER and not docker_answers():
+            print(f"  left out: {name} (no Docker daemon answers)")
+            continue
+        print(f"  measuring {name} …", flush=True)
+        figures += part()
+    width = max((len(figure.name) for figure in figures), default=0)
+    print()
+    for figure in figures:
+        budget = f"≤ {figure.budget:g}" if figure.budget is not None else ""
+        print(f"  {figure.name:<{width}}  {figure.value:10.1f} {figure.unit:<10} {budget:>6}  {figure.verdict()}")
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    report = {
+        "machine": system,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "figures": [asdict(figure) for figure in figures],
+    }
+    target = ROOT / "build" / "bench.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\n  kept in {target.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
