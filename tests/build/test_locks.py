@@ -53,7 +53,7 @@ def pins(layer: str) -> dict[str, Pin]:
 @cache
 def asked(layer: str) -> dict[str, Requirement]:
     """What the .in of a layer and those it includes ask for, by name."""
-    found = {}
+    found: dict[str, Requirement] = {}
     for line in (ROOT / "requirements" / f"{layer}.in").read_text(encoding="utf-8").splitlines():
         text, _, _ = line.partition("#")
         if text.startswith("-r "):
