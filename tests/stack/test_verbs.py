@@ -1,0 +1,120 @@
+"""The verbs at the edges: what they print, and the one line each says when it cannot work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.stack.local import LocalStack, copy_checkout
+
+RUN = ["dev", "prod-up", "down", "ps", "logs"]
+WORK = ["shell", "manage", "migrate", "seed"]
+CHECK = ["test", "lint", "fmt", "bench", "doctor"]
+BUILD = ["build", "base", "lock", "clean", "help"]
+VERBS = RUN + WORK + CHECK + BUILD
+NO_DOCKER = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> LocalStack:
+    """A checkout in which nothing runs."""
+    return LocalStack(copy_checkout(tmp_path_factory.mktemp("idle")), "dev")
+
+
+def one_error(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line a failing verb wrote besides make's own; fails on a traceback or a second line."""
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if not re.match(r"make: \*\*\*|engine: ", line)]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_make_alone_prints_every_verb_in_groups(idle: LocalStack) -> None:
+    output = idle.make().stdout
+    listed = re.findall(r"^  ([a-z-]+) ", output, re.MULTILINE)
+    assert set(VERBS) <= set(listed)
+    assert re.findall(r"^[A-Z][a-z]+$", output, re.MULTILINE) == ["Run", "Work", "Check", "Build"]
+
+
+def test_the_readmes_name_every_verb(idle: LocalStack) -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        text = (idle.checkout / name).read_text()
+        missing = [verb for verb in VERBS if f"make {verb}" not in text]
+        assert not missing, f"{name}: {missing}"
+
+
+def test_the_doctor_lists_both_engines(idle: LocalStack) -> None:
+    output = idle.make("doctor", ENGINE="").stdout
+    assert "Local engine" in output
+    assert "Docker engine" in output
+    assert "`make dev` would use" in output
+
+
+def test_the_doctor_says_how_to_get_what_is_missing(idle: LocalStack) -> None:
+    output = idle.make("doctor", check=False, ENGINE="", **NO_DOCKER).stdout
+    assert re.search(r"missing\s+daemon\s+none answers: start it", output)
+
+
+def test_without_a_docker_daemon_the_local_engine_is_chosen_and_says_so(idle: LocalStack) -> None:
+    done = idle.make("ps", check=False, ENGINE="", **NO_DOCKER)
+    assert "engine: local (no Docker daemon with Compose answers)" in done.stderr
+
+
+def test_docker_without_a_daemon_is_one_line(idle: LocalStack) -> None:
+    done = idle.make("dev", check=False, ENGINE="docker", **NO_DOCKER)
+    assert "no Docker daemon" in one_error(done)
+    assert "make doctor" in one_error(done)
+
+
+def test_manage_without_a_command_is_one_line(idle: LocalStack) -> None:
+    assert 'make manage CMD="createsuperuser"' in one_error(idle.make("manage", check=False))
+
+
+def test_logs_without_a_log_is_one_line(idle: LocalStack) -> None:
+    assert "no log yet" in one_error(idle.make("logs", check=False))
+
+
+def test_down_when_nothing_runs_is_no_error(idle: LocalStack) -> None:
+    assert "nothing runs" in idle.make("down").stdout
+
+
+def test_a_malformed_line_of_the_env_file_is_named(idle: LocalStack) -> None:
+    file = idle.checkout / ".env"
+    file.write_text("# a comment\nPORT=8001\nthis is no setting\n")
+    try:
+        line = one_error(idle.make("ps", check=False))
+    finally:
+        file.unlink()
+    assert ".env line 3" in line
+
+
+def test_the_caller_overrides_the_env_file(idle: LocalStack) -> None:
+    file = idle.checkout / ".env"
+    file.write_text("PORT=not-a-port\nENGINE=local\n")
+    try:
+        assert "PORT=not-a-port" in one_error(idle.make("dev", check=False, PORT=""))
+        assert "PORT=also-none" in one_error(idle.make("dev", check=False, PORT="also-none"))
+    finally:
+        file.unlink()
+
+
+def test_deleting_the_data_needs_a_confirmation(idle: LocalStack) -> None:
+    assert "YES=1" in one_error(idle.make("clean", check=False, DATA="1", **NO_DOCKER))
+
+
+def test_clean_keeps_the_data_unless_told_and_then_removes_all(tmp_path: Path) -> None:
+    stack = LocalStack(copy_checkout(tmp_path), "prod", **NO_DOCKER)
+    stack.start()
+    stack.stop()
+    data = (tmp_path / ".local/postgres").resolve()
+    # The environment of the tests is not this checkout's to remove.
+    assert os.path.realpath(stack.environment["VENV"]) != os.path.realpath(tmp_path / ".venv")
+    stack.make("clean")
+    assert (data / "data/PG_VERSION").exists()
+    stack.make("clean", DATA="1", YES="1")
+    assert not (tmp_path / ".local").exists()
+    assert not data.exists()
