@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# Sourced by bin/containers: makes the secrets of a project and delivers them into the volumes of those that read them.
+#
+# The master copies are files of the checkout's owner in .secrets/PROJECT. Docker mounts files with the owner they have on
+# the host, which the container's user is not; so each consumer gets a volume with copies of what it needs, its own and
+# 0400. They are put there through a container that is created and never started: nothing runs as root for it.
+
+# Uses root and fail of bin/engine.sh, and PROJECT.
+
+readonly SECRET_NAMES=(secret_key postgres_password owner_password app_password admin_password)
+
+secrets_directory() {
+  # shellcheck disable=SC2154  # bin/engine.sh sets root
+  echo "$root/.secrets/$PROJECT"
+}
+
+# Whether the project has a database that the passwords have to fit.
+database_exists() {
+  docker volume inspect "${PROJECT}_pgdata" >/dev/null 2>&1
+}
+
+# Make the secrets that are not there yet. With a database, none is made: it would not fit.
+make_secrets() {
+  local directory name file bytes
+  directory=$(secrets_directory)
+  (umask 077 && mkdir -p "$directory" && [[ -e $root/.secrets/.gitignore ]] || echo '*' >"$root/.secrets/.gitignore") 2>/dev/null ||
+    fail "$directory cannot be written: make it writable for $(id -un)"
+  for name in "${SECRET_NAMES[@]}"; do
+    file=$directory/$name
+    if [[ -e $file ]]; then
+      [[ -r $file ]] || fail "the secret $file cannot be read by $(id -un): give it back to that user, mode 0600"
+      [[ -n $(tr -d '[:space:]' <"$file") ]] || fail "the secret $file is empty: put it back"
+      continue
+    fi
+    ! database_exists ||
+      fail "the database of $PROJECT exists, but its secret $file is gone: put the file back (a new one would not fit), or remove the data with \`make clean DATA=1\`"
+    # Bytes of randomness: 64 characters; the one that people type has 24.
+    bytes=48
+    [[ $name != admin_password ]] || bytes=18
+    (umask 077 && head -c "$bytes" /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' >"$file.new" && mv "$file.new" "$file")
+  done
+  chmod 700 "$root/.secrets" "$directory"
+  for name in "${SECRET_NAMES[@]}"; do chmod 600 "$directory/$name"; done
+}
+
+# deliver VOLUME IMAGE UID:GID SECRET...: put copies of the secrets into a volume of the project, nothing else in it.
+deliver() {
+  local volume=$1 image=$2 owner=$3 carrier
+  shift 3
+  docker volume create --label "com.docker.compose.project=$PROJECT" --label "com.docker.compose.volume=$volume" \
+    "${PROJECT}_$volume" >/dev/null
+  carrier=$(docker create --network none --volume "${PROJECT}_$volume:/run/secrets" \
+    --label "com.docker.compose.project=$PROJECT" --label "com.docker.compose.project.working_dir=$root/compose" "$image" true)
+  tar -C "$(secrets_directory)" --owner="${owner%:*}" --group="${owner#*:}" --numeric-owner --mode=0400 -c "$@" |
+    docker cp --quiet - "$carrier:/run/secrets" || {
+    docker rm --volumes "$carrier" >/dev/null
+    fail "the secrets could not be delivered into the volume ${PROJECT}_$volume"
+  }
+  docker rm --volumes "$carrier" >/dev/null
+}
