@@ -43,9 +43,11 @@ test: ## Run all tests (ARGS="-k name tests/web")
 	@bin/test $(ARGS)
 .PHONY: lint
 lint: ## Check style, types, templates, Dockerfiles, shell scripts and locks
+	@bin/venv dev
 	@bin/lint
 .PHONY: fmt
 fmt: ## Format the code
+	@bin/venv dev
 	@bin/fmt
 .PHONY: bench
 bench: ## Measure start, sizes, memory and rebuild; table and build/bench.json
@@ -64,6 +66,7 @@ base: ## Get the Debian base image: pulled by digest, or built from Debian's arc
 .PHONY: lock
 lock: ## Resolve the requirements and the Debian packages anew and write the locks
 	@bin/lock
+	@bin/apt-lock
 .PHONY: clean
 clean: ## Remove what was built; DATA=1 removes the databases and secrets of this checkout too
 	@bin/clean
