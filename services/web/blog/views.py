@@ -47,13 +47,20 @@ def page(view: View) -> View:
     return read_only(varied)
 
 
-def paged(request: HttpRequest, items: QuerySet[Any], per_page: int = PER_PAGE) -> dict[str, Any]:
-    """The page of `items` that `?page=` names, as `page_obj` and `page_range`; 404 for one that is not there."""
+def paged(
+    request: HttpRequest, items: QuerySet[Any], per_page: int = PER_PAGE, total: int | None = None
+) -> dict[str, Any]:
+    """The page of `items` that `?page=` names, as `page_obj` and `page_range`; 404 for one that is not there.
+
+    `total` is how many items there are, where that is known already and need not be asked.
+    """
     number = request.GET.get("page", "1")
     # int() takes more than digits, and its digits of other scripts would be second addresses of the same page.
     if not number.isascii() or not number.isdigit() or len(number) > 9:
         raise Http404("no such page")
     paginator = Paginator(items, per_page)
+    if total is not None:
+        paginator.count = total
     try:
         page_obj: Page[Any] = paginator.page(int(number))
     except InvalidPage as error:
@@ -62,9 +69,9 @@ def paged(request: HttpRequest, items: QuerySet[Any], per_page: int = PER_PAGE) 
     return {"page_obj": page_obj, "page_range": list(numbers)}
 
 
-def listing(request: HttpRequest, articles: ArticleQuerySet) -> dict[str, Any]:
+def listing(request: HttpRequest, articles: ArticleQuerySet, total: int | None = None) -> dict[str, Any]:
     """The page of `articles`, newest first, ready to be listed."""
-    return paged(request, articles.newest().for_listing())
+    return paged(request, articles.newest().for_listing(), total=total)
 
 
 def published() -> ArticleQuerySet:
@@ -85,6 +92,11 @@ def in_month(articles: ArticleQuerySet, year: int, month_number: int) -> Article
         raise Http404("no such month") from error
 
 
+def in_all(months: list[dict[str, Any]]) -> int:
+    """How many articles `months` count."""
+    return sum(entry["count"] for entry in months)
+
+
 def require_any(context: dict[str, Any]) -> dict[str, Any]:
     """`context`, unless its list is empty: 404. There are endless empty months, and no reason to index them."""
     if not context["page_obj"].paginator.count:
@@ -96,15 +108,16 @@ def require_any(context: dict[str, Any]) -> dict[str, Any]:
 def front(request: HttpRequest) -> HttpResponse:
     """The newest articles, and what the site has besides: recommended ones, tags, months."""
     articles = published()
+    months = articles.months()
     context = {
-        **listing(request, articles),
+        **listing(request, articles, total=in_all(months)),
         "recommended": list(
             articles.recommended()
             .select_related("author")
             .only("title", "slug", "language", "up_count", "author__username", "author__display_name")[:RECOMMENDED]
         ),
         "tags": list(Tag.objects.recent()[:RECENT_TAGS]),
-        "months": articles.months(),
+        "months": months,
     }
     return render(request, "blog/front.html", context)
 
@@ -142,20 +155,18 @@ def canonical_or_none(request: HttpRequest, author: User, username: str) -> Http
 
 
 def author_page(
-    request: HttpRequest,
-    author: User,
-    articles: ArticleQuerySet,
-    heading: str = "",
-    chosen: dict[str, str] | None = None,
+    request: HttpRequest, author: User, articles: ArticleQuerySet | None = None, kind: str = "", heading: str = ""
 ) -> HttpResponse:
-    """The author's page with `articles`, a part of the author's if `heading` and `chosen` say which."""
+    """The author's page: with all articles of the author or, under `heading`, with `articles`, a part by `kind`.
+
+    404 for a tag or month without any.
+    """
     own = published().filter(author=author)
-    context = listing(request, articles)
-    categories = author.categories.annotate(
-        article_count=Count(
-            "articles", filter=Q(articles__status=Article.Status.PUBLISHED, articles__published_at__lte=timezone.now())
-        )
-    )
+    months = own.months()
+    context = listing(request, own, total=in_all(months)) if articles is None else listing(request, articles)
+    if kind in ("tag", "month"):
+        require_any(context)
+    shown = Q(articles__status=Article.Status.PUBLISHED, articles__published_at__lte=timezone.now())
     return render(
         request,
         "blog/author.html",
@@ -164,10 +175,12 @@ def author_page(
             "author": author,
             "blog": getattr(author, "blog", None) or Blog(author=author, title=author.name),
             "heading": heading,
-            "filter": chosen,
-            "categories": list(categories.order_by("name")),
+            "filter": {"kind": kind, "label": heading} if kind else None,
+            "categories": list(
+                author.categories.annotate(article_count=Count("articles", filter=shown)).order_by("name")
+            ),
             "tags": list(Tag.objects.used_by(author)[:RECENT_TAGS]),
-            "months": own.months(),
+            "months": months,
         },
     )
 
@@ -176,7 +189,7 @@ def author_page(
 def author(request: HttpRequest, username: str) -> HttpResponse:
     """An author's blog."""
     found = author_or_404(username)
-    return canonical_or_none(request, found, username) or author_page(request, found, published().filter(author=found))
+    return canonical_or_none(request, found, username) or author_page(request, found)
 
 
 @page
@@ -185,9 +198,8 @@ def author_category(request: HttpRequest, username: str, slug: str) -> HttpRespo
     found = author_or_404(username)
     category = get_object_or_404(Category, author=found, slug=slug)
     articles = published().filter(author=found, category=category)
-    return canonical_or_none(request, found, username) or author_page(
-        request, found, articles, category.name, {"kind": "category", "label": category.name}
-    )
+    redirect = canonical_or_none(request, found, username)
+    return redirect or author_page(request, found, articles, "category", category.name)
 
 
 @page
@@ -196,11 +208,8 @@ def author_tag(request: HttpRequest, username: str, slug: str) -> HttpResponse:
     found = author_or_404(username)
     chosen = get_object_or_404(Tag, slug=slug)
     articles = published().filter(author=found, article_tags__tag=chosen)
-    if not articles.exists():
-        raise Http404("nothing here")
-    return canonical_or_none(request, found, username) or author_page(
-        request, found, articles, chosen.name, {"kind": "tag", "label": chosen.name}
-    )
+    redirect = canonical_or_none(request, found, username)
+    return redirect or author_page(request, found, articles, "tag", chosen.name)
 
 
 @page
@@ -208,12 +217,8 @@ def author_month(request: HttpRequest, username: str, year: int, month: int) -> 
     """An author's articles of one month."""
     found = author_or_404(username)
     articles = in_month(published().filter(author=found), year, month)
-    if not articles.exists():
-        raise Http404("nothing here")
-    label = month_name(year, month)
-    return canonical_or_none(request, found, username) or author_page(
-        request, found, articles, label, {"kind": "month", "label": label}
-    )
+    redirect = canonical_or_none(request, found, username)
+    return redirect or author_page(request, found, articles, "month", month_name(year, month))
 
 
 @page
