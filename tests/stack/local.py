@@ -164,3 +164,7 @@ class LocalStack:
         master = self.processes()["web"]
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)
+
+    def admin_password(self) -> str:
+        """The password that was generated for the administrator."""
+        return (self.checkout / ".local/secrets/admin_password").read_text().strip()

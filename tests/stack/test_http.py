@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import urlencode
 
 import pytest
 
@@ -159,3 +160,29 @@ def test_the_role_of_the_site_cannot_change_the_schema(stack: LocalStack, statem
     answer = stack.psql(f"DO $do$ {block} THEN {refused}; END $do$; SELECT current_setting('slipway.refused', true)")
     assert answer == "yes"
     assert stack.psql("SELECT count(*) FROM blog_vote") == before
+
+
+def test_the_admin_logs_in_with_the_generated_password(stack: LocalStack) -> None:
+    form = stack.http.get("/admin/login/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
+    cookie = form.headers["Set-Cookie"]
+    assert token
+    assert ("; Secure" in cookie) == stack.url.startswith("https:")
+    fields = {
+        "csrfmiddlewaretoken": token[1],
+        "username": "admin",
+        "password": stack.admin_password(),
+        "next": "/admin/",
+    }
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": cookie.split(";")[0],
+        "Origin": stack.url,
+        "Referer": f"{stack.url}/admin/login/",
+    }
+    answer = stack.http.request("POST", "/admin/login/", urlencode(fields).encode(), headers)
+    assert (answer.status, answer.headers["Location"]) == (302, "/admin/")
+    session = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in session
+    assert ("; Secure" in session) == stack.url.startswith("https:")
+    assert password not in stack.logs()
