@@ -60,9 +60,10 @@ class CjkStateInline(StateInline):
     """Inline state in which a CJK neighbour ends a word as a space does: `**“中文”**强调` is bold.
 
     CommonMark decides whether ** opens or closes by the white space and punctuation around it, which presumes words
-    with spaces between them (commonmark/commonmark-spec#650). The conditions below are those of the amendment proposed
-    there (tats-u/markdown-cjk-friendly): punctuation on the inner side does not hinder when the outer side is CJK, and
-    CJK punctuation hinders as little as a letter. Without a CJK neighbour the parser's own rule decides, unchanged.
+    with spaces between them (commonmark/commonmark-spec#650). The amendment proposed there
+    (tats-u/markdown-cjk-friendly) lets punctuation on the inner side pass when the outer side is CJK, and CJK
+    punctuation pass like a letter. With a CJK neighbour that leaves white space alone to decide; without one the
+    parser's own rule does, unchanged.
     """
 
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803  (the parser's names)
@@ -73,11 +74,7 @@ class CjkStateInline(StateInline):
         after = self.src[end] if end < self.posMax else " "
         if not (is_cjk(before) or is_cjk(after)):
             return scanned
-        space_before, space_after = isWhiteSpace(ord(before)), isWhiteSpace(ord(after))
-        hinders_before = is_punctuation(before) and not is_cjk(before)
-        hinders_after = is_punctuation(after) and not is_cjk(after)
-        left = not space_after and (not hinders_after or space_before or hinders_before or is_cjk(before))
-        right = not space_before and (not hinders_before or space_after or hinders_after or is_cjk(after))
+        left, right = not isWhiteSpace(ord(after)), not isWhiteSpace(ord(before))
         return Scanned(
             left and (canSplitWord or not right or is_punctuation(before)),
             right and (canSplitWord or not left or is_punctuation(after)),
@@ -319,7 +316,8 @@ def article_parser() -> MarkdownIt:
     parser = CjkMarkdown({"html": False, "linkify": False, "typographer": False})
     parser.enable(["table", "strikethrough"])
     parser.use(footnote_plugin, inline=False)
-    parser.use(tasklists_plugin)
+    # The item's text is the label of its box, for those who hear the page.
+    parser.use(tasklists_plugin, label=True)
     return with_own_rules(parser)
 
 
@@ -351,7 +349,7 @@ BLOCK_TAGS = {"blockquote", "div", "li", "ol", "p", "pre", "ul"}
 ARTICLE_TAGS = (
     INLINE_TAGS
     | BLOCK_TAGS
-    | {"h2", "h3", "h4", "h5", "h6", "hr", "img", "figure", "figcaption", "input", "section"}
+    | {"h2", "h3", "h4", "h5", "h6", "hr", "img", "figure", "figcaption", "input", "label", "section"}
     | {"table", "thead", "tbody", "tr", "th", "td"}
 )
 ATTRIBUTES = {

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import date
 from functools import wraps
 from typing import Any
-from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.paginator import InvalidPage, Page, Paginator
@@ -224,14 +223,13 @@ def author_month(request: HttpRequest, username: str, year: int, month: int) -> 
 @page
 def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> HttpResponse:
     """An article with its comments. Under another name or slug than its own it is redirected to its address."""
-    number, _slug = reference
+    number, slug = reference
     found = get_object_or_404(
         published().select_related("author", "author__blog", "category").prefetch_related("tags").defer("body"),
         pk=number,
     )
     address = found.get_absolute_url()
-    # The path comes decoded, a reversed address percent-encoded.
-    if request.path != unquote(address):
+    if (username, slug) != (found.author.username, found.slug):
         return HttpResponsePermanentRedirect(address)
     of_author = published().filter(author_id=found.author_id).select_related("author").defer("body", "body_html")
     comments = paged(request, found.comments.on_page(), COMMENTS_PER_PAGE)

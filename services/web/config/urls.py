@@ -11,6 +11,7 @@ from config.preferences import set_language, set_theme
 
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 
+handler500 = "config.errors.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("i18n/setlang/", set_language, name="set_language"),

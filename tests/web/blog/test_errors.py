@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.test import Client
 
 
 def test_the_500_page_needs_no_database(client: Client) -> None:
     # Without the database mark, pytest-django makes the first query fail.
+    response = client.get("/")
+    assert response.status_code == 500
+    assert "出错了" in response.text
+
+
+def test_the_500_page_has_its_stylesheet(client: Client) -> None:
+    assert '<link rel="stylesheet" href="/static/site.css">' in client.get("/").text
+
+
+def test_the_500_page_needs_no_stylesheet_either(client: Client, settings: Any) -> None:
+    # Production's storage, and nothing was collected: the stylesheet has no name.
+    backend = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
     response = client.get("/")
     assert response.status_code == 500
     assert "出错了" in response.text

@@ -123,6 +123,11 @@ def test_the_title_of_a_month_is_in_the_readers_language(client: Client) -> None
     assert client.get("/2026/05/", headers={"accept-language": "zh-hans"}).context["heading"] == "2026年5月"
 
 
+def test_an_article_with_a_chinese_address_is_there(client: Client) -> None:
+    article = an_article(a_user("沈知远"), title="一个请求的一生")
+    assert client.get(article.get_absolute_url()).status_code == 200
+
+
 def test_an_article_shows_its_text_and_comments(client: Client) -> None:
     article = an_article(body="**中文**")
     a_comment(article, body="first")

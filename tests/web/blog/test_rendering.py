@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from nh3 import Cleaner
 
-from blog.rendering import CjkMarkdown, reading_minutes, render_article, render_comment, shortened
+from blog.rendering import (
+    CjkMarkdown,
+    article_cleaner,
+    comment_cleaner,
+    reading_minutes,
+    render_article,
+    render_comment,
+    shortened,
+)
 
 GOLDEN = [
     ("**“中文”**强调", "<p><strong>“中文”</strong>强调</p>"),
@@ -102,7 +113,7 @@ PAYLOADS = [
     "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
 ]
 ALLOWED = re.compile(
-    r"</?(?:a|br|code|del|em|s|span|strong|sub|sup|blockquote|div|li|ol|p|pre|ul|h[2-6]|hr|img|figure|figcaption|input"
+    r"</?(?:a|br|code|del|em|s|span|strong|sub|sup|blockquote|div|li|ol|p|pre|ul|h[2-6]|hr|img|figure|figcaption|input|label"
     r"|section|table|thead|tbody|tr|th|td)"
     r"(?: (?:href|title|rel|id|class|src|alt|loading|decoding|type|checked|disabled|start|tabindex|role|aria-label)"
     r'="[^"<>]*")*>'
@@ -111,8 +122,8 @@ ALLOWED = re.compile(
 
 @pytest.mark.parametrize("render", [html, render_comment], ids=["article", "comment"])
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_no_payload_survives(payload: str, render: object) -> None:
-    output = render(payload)  # type: ignore[operator]
+def test_no_payload_survives(payload: str, render: Callable[[str], str]) -> None:
+    output = render(payload)
     assert not re.sub(ALLOWED, "", output).count("<"), output
     assert not re.search(r'(?:href|src)="\s*(?:javascript|vbscript|data):', output, re.IGNORECASE), output
 
@@ -126,6 +137,37 @@ def test_no_payload_survives(payload: str, render: object) -> None:
 def test_no_mixture_of_payloads_survives(source: str) -> None:
     for output in (html(source), render_comment(source)):
         assert not re.sub(ALLOWED, "", output).count("<"), output
+
+
+@pytest.mark.parametrize("render", [html, render_comment], ids=["article", "comment"])
+def test_the_parser_shows_html_as_the_text_it_is(render: Callable[[str], str]) -> None:
+    assert render("a <b>c</b>") == "<p>a &lt;b&gt;c&lt;/b&gt;</p>"
+
+
+class Elements(HTMLParser):
+    """The elements and attributes of some HTML, as a browser sees them."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note them."""
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+@pytest.mark.parametrize("cleaner", [article_cleaner, comment_cleaner], ids=["article", "comment"])
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_the_cleaner_alone_lets_no_payload_through(payload: str, cleaner: Callable[[], Cleaner]) -> None:
+    found = Elements(cleaner().clean(f"{payload}<a href='{payload}' onclick=alert(1) style='color:red'>x</a>"))
+    assert not found.tags & {"script", "svg", "iframe", "style", "form", "math"}
+    assert not [name for name, _value in found.attributes if name.startswith("on") or name == "style"]
+    assert not [
+        value for _name, value in found.attributes if re.match(r"\s*(javascript|vbscript|data):", value, re.IGNORECASE)
+    ]
 
 
 def test_a_picture_of_another_site_becomes_a_link() -> None:
@@ -194,9 +236,8 @@ def test_code_of_an_unknown_language_is_plain() -> None:
 
 
 def test_task_lists_and_footnotes_are_there() -> None:
-    assert '<input class="task-list-item-checkbox" checked="checked" disabled="disabled" type="checkbox">' in html(
-        "- [x] a"
-    )
+    box = '<input class="task-list-item-checkbox" checked="checked" disabled="disabled" type="checkbox">'
+    assert f"<label>{box} a</label>" in html("- [x] a")
     assert '<section class="footnotes">' in html("a[^1]\n\n[^1]: b")
 
 

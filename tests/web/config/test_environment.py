@@ -123,6 +123,12 @@ def test_the_project_starts_in_debug() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_debug_is_off_unless_asked_for() -> None:
+    code = "from config import settings; print(settings.DEBUG)"
+    assert run(["-c", code], DEBUG=None).stdout == "False\n"
+    assert run(["-c", code], DEBUG="1").stdout == "True\n"
+
+
 def test_cookies_are_secure_on_https_and_not_on_http() -> None:
     code = "from config import settings as s; print(s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE)"
     assert run(["-c", code]).stdout == "True True\n"

@@ -82,8 +82,12 @@ def test_two_releases_never_run_at_once(static: Path) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_migration_that_gets_no_lock_gives_up_instead_of_blocking_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[str] = []
+
     def alter(*_arguments: object, **_options: object) -> None:
         with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            limits.append(cursor.fetchone()[0])
             cursor.execute("ALTER TABLE blog_tag ADD COLUMN forgotten integer")
 
     monkeypatch.setattr(releasing, "call_command", alter)
@@ -94,6 +98,7 @@ def test_a_migration_that_gets_no_lock_gives_up_instead_of_blocking_the_site(mon
             cursor.execute("SELECT * FROM blog_tag")
         with pytest.raises(releasing.ReleaseError, match="lock"):
             releasing.migrate(pause=0)
+        assert limits == ["50ms"] * releasing.TRIES
     finally:
         other.close()
         connection.close()

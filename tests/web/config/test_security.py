@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+
+from blog.views import page
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +32,11 @@ def test_every_page_has_the_headers(client: Client, address: str) -> None:
 
 def test_a_page_says_what_it_varies_by(client: Client) -> None:
     assert set(re.split(r",\s*", client.get("/")["Vary"])) == {"Accept-Language", "Cookie"}
+
+
+def test_a_page_varies_by_the_cookies_even_if_its_template_asks_for_none() -> None:
+    response = page(lambda request: HttpResponse())(RequestFactory().get("/"))
+    assert response["Vary"] == "Accept-Language, Cookie"
 
 
 def test_an_unchanged_page_is_answered_without_a_body(client: Client) -> None:
