@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.avatars import validate_avatar
-from accounts.names import LONGEST, validate_username
+from accounts.names import CHARACTERS, LONGEST, validate_username
 
 
 class AccountManager(UserManager["User"]):
@@ -65,7 +65,10 @@ class User(AbstractUser):
                 name="user_email_unique",
                 violation_error_message=_("This e-mail address belongs to another account."),
             ),
-            models.CheckConstraint(condition=~models.Q(username=""), name="user_username_not_empty"),
+            # Not all that validate_username asks, but what every address of an author needs.
+            models.CheckConstraint(
+                condition=models.Q(username__regex=rf"^[{CHARACTERS}_-]+$"), name="user_username_fits_address"
+            ),
         ]
 
     def __str__(self) -> str:

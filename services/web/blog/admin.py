@@ -97,7 +97,7 @@ class TagAdmin(admin.ModelAdmin):
 
 @admin.register(Comment)
 class CommentAdmin(admin.ModelAdmin):
-    """Comments; shown, hidden and deleted by actions, which keep the thread and the counters."""
+    """Comments. What is done to them keeps the thread and the counters."""
 
     list_display = ("article", "floor", "author", "status", "created_at")
     list_filter = ("status",)
@@ -105,7 +105,7 @@ class CommentAdmin(admin.ModelAdmin):
     search_fields = ("body", "author__username", "article__title")
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
-    actions = ("show", "hide", "mark_deleted")
+    actions = ("show", "hide")
     readonly_fields = ("article", "author", "parent", "floor", "status", "created_at", "edited_at")
     fields = ("article", "floor", "author", "parent", "status", "body", "created_at", "edited_at")
 
@@ -113,9 +113,14 @@ class CommentAdmin(admin.ModelAdmin):
         """A comment is written on the article's page."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Comment | None = None) -> bool:
-        """A row is never removed: its floor would be lost to those who refer to it. The action empties it."""
-        return False
+    def delete_model(self, request: HttpRequest, obj: Comment) -> None:
+        """Empty it. The row stays: its floor would be lost to those who refer to it."""
+        commenting.set_status(obj, Comment.Status.DELETED)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Comment]) -> None:
+        """Likewise, for the action on several."""
+        for comment in queryset:
+            commenting.set_status(comment, Comment.Status.DELETED)
 
     def save_model(self, request: HttpRequest, obj: Comment, form: Any, change: bool) -> None:
         """Only the text can be changed here."""
@@ -132,12 +137,6 @@ class CommentAdmin(admin.ModelAdmin):
         """Hide them from everybody but their writers."""
         for comment in comments.exclude(status=Comment.Status.DELETED):
             commenting.set_status(comment, Comment.Status.HIDDEN)
-
-    @admin.action(description=_("Delete the selected comments, keeping their floors"))
-    def mark_deleted(self, request: HttpRequest, comments: QuerySet[Comment]) -> None:
-        """Empty them."""
-        for comment in comments:
-            commenting.set_status(comment, Comment.Status.DELETED)
 
 
 @admin.register(Blog)

@@ -95,12 +95,12 @@ class Category(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, with the key that makes names unique and, where none is given, a slug."""
+        """Save, with the key that makes names unique, and a slug that can be an address and is free."""
         self.name = clean_line(self.name)
         self.key = folded(self.name)
         others = Category.objects.filter(author_id=self.author_id).exclude(pk=self.pk)
-        if not self.slug:
-            self.slug = free_slug(slug_of(self.name, "category"), lambda slug: others.filter(slug=slug).exists())
+        slug = slug_of(self.slug or self.name, "category")
+        self.slug = free_slug(slug, lambda taken: others.filter(slug=taken).exists())
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
@@ -169,12 +169,12 @@ class Tag(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, with the key that makes names unique and, where none is given, a slug."""
+        """Save, with the key that makes names unique, and a slug that can be an address and is free."""
         self.name = clean_line(self.name)
         self.key = folded(self.name)
         others = Tag.objects.exclude(pk=self.pk)
-        if not self.slug:
-            self.slug = free_slug(slug_of(self.name, "tag"), lambda slug: others.filter(slug=slug).exists())
+        slug = slug_of(self.slug or self.name, "tag")
+        self.slug = free_slug(slug, lambda taken: others.filter(slug=taken).exists())
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
@@ -390,7 +390,7 @@ class Article(models.Model):
         self.summary = clean_line(self.summary)
         self.cover_alt = clean_line(self.cover_alt)
         self.body = clean_text(self.body)
-        self.slug = self.slug or slug_of(self.title, "article")
+        self.slug = slug_of(self.slug or self.title, "article")
         self.render()
         if self.status == self.Status.PUBLISHED:
             self.published_at = self.published_at or timezone.now()

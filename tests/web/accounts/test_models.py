@@ -40,9 +40,15 @@ def test_many_users_may_have_no_address() -> None:
     assert User.objects.filter(email="").count() == 2
 
 
-def test_a_name_cannot_be_empty() -> None:
-    with pytest.raises(IntegrityError, match="user_username_not_empty"):
-        insert("")
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "a.b", "a\nb", "é", "ａ"])
+def test_a_name_that_cannot_be_an_address_is_refused(name: str) -> None:
+    with pytest.raises(IntegrityError, match="user_username_fits_address"):
+        insert(name)
+
+
+@pytest.mark.parametrize("name", ["a", "A-b_9", "沈知远", "老周2"])
+def test_a_name_that_can_be_an_address_is_stored(name: str) -> None:
+    insert(name)
 
 
 def test_a_user_is_found_whatever_the_case() -> None:

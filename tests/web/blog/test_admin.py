@@ -79,11 +79,11 @@ def test_another_authors_category_is_refused_beside_the_field(staff: Client) -> 
 
 
 @pytest.mark.parametrize(
-    ("action", "status", "count"), [("hide", "hidden", 0), ("show", "visible", 1), ("mark_deleted", "deleted", 0)]
+    ("action", "status", "count"), [("hide", "hidden", 0), ("show", "visible", 1), ("delete_selected", "deleted", 0)]
 )
 def test_an_action_on_comments_keeps_the_counter(staff: Client, action: str, status: str, count: int) -> None:
     comment = a_comment(an_article())
-    staff.post("/admin/blog/comment/", {"action": action, "_selected_action": [comment.pk]})
+    staff.post("/admin/blog/comment/", {"action": action, "_selected_action": [comment.pk], "post": "yes"})
     comment.refresh_from_db()
     assert (comment.status, Article.objects.get().comment_count) == (status, count)
 
@@ -94,9 +94,17 @@ def test_a_deleted_comment_cannot_be_shown_again(staff: Client) -> None:
     assert Comment.objects.get().status == "deleted"
 
 
-def test_a_comments_row_cannot_be_removed(staff: Client) -> None:
-    comment = a_comment(an_article())
-    assert staff.post(f"/admin/blog/comment/{comment.pk}/delete/", {"post": "yes"}).status_code == 403
+def test_deleting_a_comment_keeps_its_floor_and_empties_it(staff: Client) -> None:
+    comment = a_comment(an_article(), body="secret")
+    staff.post(f"/admin/blog/comment/{comment.pk}/delete/", {"post": "yes"})
+    comment.refresh_from_db()
+    assert (comment.floor, comment.body, comment.status) == (1, "", "deleted")
+
+
+def test_an_article_with_comments_can_be_deleted(staff: Client) -> None:
+    article = a_comment(an_article()).article
+    staff.post(f"/admin/blog/article/{article.pk}/delete/", {"post": "yes"})
+    assert not Comment.objects.exists()
 
 
 def test_editing_a_comment_renders_it(staff: Client) -> None:

@@ -75,8 +75,9 @@ def test_control_characters_are_taken_out_when_saving() -> None:
     assert (article.title, article.body) == ("abc", "xy\nz")
 
 
-def test_a_slug_of_ones_own_is_kept() -> None:
+def test_a_slug_of_ones_own_is_kept_as_far_as_it_can_be_an_address() -> None:
     assert an_article(slug="mine").slug == "mine"
+    assert an_article(slug="a/b c?d").slug == "a-b-c-d"
 
 
 def test_the_address_has_the_name_the_id_and_the_slug() -> None:
