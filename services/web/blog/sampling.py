@@ -21,7 +21,7 @@ from django.db import connection, models, transaction
 from accounts.models import User
 from blog import counters, pictures
 from blog.models import Article, ArticleTag, Blog, Category, Comment, Tag, Vote
-from blog.text import clean_line, folded
+from blog.text import clean_line, folded, slug_of
 
 DIRECTORY = Path(__file__).resolve().parent / "sample"
 JOINED = datetime(2025, 8, 1, 8, 0, tzinfo=UTC)
@@ -138,6 +138,8 @@ def read(directory: Path = DIRECTORY) -> Sample:
     known = {person.username for person in people}
     slugs = {text.slug for text in texts}
     for text in texts:
+        if text.slug != slug_of(text.slug, "article"):
+            raise SampleError(f"articles: {text.slug!r} is no slug, {slug_of(text.slug, 'article')} would be one")
         if text.author not in known:
             raise SampleError(f"articles: {text.slug} is by {text.author}, who is not in site.toml")
     comments: dict[str, list[Said]] = {}

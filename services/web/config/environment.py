@@ -29,7 +29,7 @@ def text(name: str, default: str | None = None) -> str:
     if value:
         return value
     if default is None:
-        refuse(name, "is not set", "set it in the environment (docs/operations.md lists every variable)")
+        refuse(name, "is not set", "set it in the environment (docs/configuration.md lists every variable)")
     return default
 
 

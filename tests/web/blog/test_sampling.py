@@ -134,6 +134,7 @@ def test_nobody_can_log_in_as_somebody_of_the_sample(media: Path) -> None:
         ("site.toml", 'username = "mara"', "username = mara", "site.toml"),
         ("site.toml", 'username = "petra"', 'nickname = "petra"', "site.toml"),
         ("comments.toml", "reply_to = 1\n", "reply_to = 99\n", "no floor 99"),
+        ("articles/01-life-of-a-request.md", 'slug = "the', 'slug = "The ', "no slug"),
         ("articles/01-life-of-a-request.md", "+++\n", "---\n", "01-life-of-a-request.md"),
         ("articles/01-life-of-a-request.md", "published = ", "publisht = ", "published is missing"),
     ],

@@ -9,28 +9,32 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
 from django_tasks_db.models import DBTaskResult
 
+from config.management.commands import worker as worker_command
 from config.worker import HeartbeatWorker
 from tests.web.config import queued
 from tests.web.config.test_environment import WEB
 
+OPTIONS: dict[str, Any] = {
+    "heartbeat": None,
+    "interval": 0.01,
+    "once": True,
+    "queue_names": ["*"],
+    "excluded_queue_names": [],
+    "backend_name": "default",
+    "max_tasks": None,
+    "worker_id": "a-worker",
+}
+
 
 def a_worker(heartbeat: Path | None = None) -> HeartbeatWorker:
     """A worker that stops when the queue is empty."""
-    return HeartbeatWorker(
-        heartbeat=heartbeat,
-        interval=0.01,
-        once=True,
-        queue_names=["*"],
-        excluded_queue_names=[],
-        backend_name="default",
-        max_tasks=None,
-        worker_id="a-worker",
-    )
+    return HeartbeatWorker(**{**OPTIONS, "heartbeat": heartbeat})
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +105,37 @@ def test_a_database_that_does_not_answer_stops_the_heartbeat_but_not_the_worker(
     monkeypatch.setattr(connection, "close", lambda: None)
     a_worker(heartbeat).run()
     assert not heartbeat.exists()
+
+
+@pytest.fixture
+def started_anew(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the development worker would have become."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _program, command: commands.append(command))
+    return commands
+
+
+@pytest.mark.parametrize(("status", "times"), [(0, 1), (1, 0)], ids=["a good edit", "a broken edit"])
+def test_in_development_the_worker_starts_anew_after_a_good_edit_only(
+    status: int, times: int, started_anew: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = worker_command.ReloadingWorker(**OPTIONS)
+    check: subprocess.CompletedProcess[bytes] = subprocess.CompletedProcess([], status)
+    monkeypatch.setattr(subprocess, "run", lambda *_command, **_options: check)
+    monkeypatch.setattr(worker_command, "snapshot", lambda _directory: {"views.py": (2, 2)})
+    for _turn in range(2):
+        worker.beat()
+    assert len(started_anew) == times
+
+
+def test_in_development_a_task_in_hand_is_not_interrupted_by_an_edit(
+    started_anew: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = worker_command.ReloadingWorker(**OPTIONS)
+    monkeypatch.setattr(worker_command, "snapshot", lambda _directory: {"views.py": (2, 2)})
+    worker.running_task = True
+    worker.beat()
+    assert started_anew == []
 
 
 @pytest.mark.django_db(transaction=True)
