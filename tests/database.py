@@ -33,6 +33,8 @@ ENVIRONMENT = {
     "ALLOWED_HOSTS": "testserver,localhost",
     "SITE_URL": "https://testserver",
     "DATABASE_HOST": str(directory / "db"),
+    "DATABASE_PORT": "5432",
+    "DATABASE_NAME": "slipway",
     "DATABASE_USER": "slipway_owner",
     "DATABASE_PASSWORD_FILE": str(SECRETS / "owner_password"),
     "STATIC_BUILD": str(directory / "static-build"),
@@ -51,8 +53,3 @@ def postgres() -> Iterator[Cluster]:
         grant = "ALTER ROLE slipway_owner CREATEDB"
         cluster.run("psql", "--no-psqlrc", "--quiet", "--dbname", "postgres", "--command", grant)
         yield cluster
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(postgres: Cluster) -> None:
-    """Start the server before pytest-django makes the test database."""

@@ -168,12 +168,8 @@ def test_the_admin_logs_in_with_the_generated_password(stack: LocalStack) -> Non
     cookie = form.headers["Set-Cookie"]
     assert token
     assert ("; Secure" in cookie) == stack.url.startswith("https:")
-    fields = {
-        "csrfmiddlewaretoken": token[1],
-        "username": "admin",
-        "password": stack.admin_password(),
-        "next": "/admin/",
-    }
+    password = stack.admin_password()
+    fields = {"csrfmiddlewaretoken": token[1], "username": "admin", "password": password, "next": "/admin/"}
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Cookie": cookie.split(";")[0],

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ WORK = ["shell", "manage", "migrate", "seed"]
 CHECK = ["test", "lint", "fmt", "bench", "doctor"]
 BUILD = ["build", "base", "lock", "clean", "help"]
 VERBS = RUN + WORK + CHECK + BUILD
-NO_DOCKER = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+NO_DOCKER: dict[str, Any] = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
 
 @pytest.fixture(scope="module")
