@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
+import re
+import signal
 import subprocess
 import threading
 import time
@@ -71,3 +76,25 @@ def test_a_killed_worker_of_uwsgi_is_replaced_and_the_published_name_stays(local
     wait_for(lambda: local_prod.http.get("/healthz").status == 200, 20, "an answer after the worker's death")
     assert published.readlink() == before
     assert sockets.exists()
+
+
+def test_without_the_application_a_clear_page_says_so_in_both_languages(local_prod: LocalStack) -> None:
+    group = local_prod.processes()["web"]
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        socket = local_prod.published_socket()
+        target = socket.readlink()
+        socket.unlink()
+        answer = local_prod.http.get("/")
+        socket.symlink_to(target)
+    finally:
+        os.killpg(group, signal.SIGCONT)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert "Back in a moment" in answer.text
+    assert "马上回来" in answer.text
+    style = re.search("<style>(.*)</style>", answer.text, re.DOTALL)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
+    wait_for(lambda: local_prod.http.get("/").status == 200, 20, "the site is back")
