@@ -50,7 +50,7 @@ step() {
   succeed "$text" "$(($(milliseconds) - started))"
 }
 
-# live_step TEXT COMMAND...: run it with what it says shown, for what may take minutes.
+# live_step TEXT COMMAND...: run it with what it says shown, its error too, for what may take minutes.
 live_step() {
   local text=$1 started status
   shift
@@ -62,6 +62,10 @@ live_step() {
   )
   status=$?
   set -e
-  ((status == 0)) || give_up "$text" "$text: failed, see above"
+  if ((status)); then
+    printf '  %s  %s\n' "$(paint 31 ✗)" "$text"
+    [[ -z $on_failure ]] || "$on_failure"
+    exit 1
+  fi
   succeed "$text" "$(($(milliseconds) - started))"
 }

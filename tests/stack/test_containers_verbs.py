@@ -1,0 +1,176 @@
+"""The verbs on the Docker engine at the edges: bad input, taken ports, other people's projects, releases that fail."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack.containers import RELEASE, SERVICES, DockerStack, docker
+from tests.stack.local import copy_checkout, free_port
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line it wrote to stderr; fails when it succeeded, or wrote more."""
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def idle(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
+    """A checkout in which nothing runs. What a test starts all the same is removed."""
+    stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("idle")), "prod")
+    yield stack
+    stack.remove()
+
+
+def things(stack: DockerStack) -> str:
+    """The ids of all containers, networks and volumes of a project."""
+    label = f"label=com.docker.compose.project={stack.project}"
+    return "".join(
+        docker(*listing, "--quiet", "--filter", label)
+        for listing in (["ps", "--all"], ["network", "ls"], ["volume", "ls"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "variables", "words"),
+    [
+        ("prod", {"HTTP_PORT": "eighty"}, "HTTP_PORT=eighty is not a port"),
+        ("prod", {"HTTPS_PORT": "65536"}, "HTTPS_PORT=65536 is not a port"),
+        ("prod", {"HTTP_PORT": "08080"}, "HTTP_PORT=08080 is not a port"),
+        ("prod", {"HTTP_PORT": "8443", "HTTPS_PORT": "8443"}, "HTTP_PORT and HTTPS_PORT are both 8443"),
+        ("prod", {"DOMAIN": "https://blog.example.org"}, "DOMAIN=https://blog.example.org is not a host name"),
+        ("prod", {"DOMAIN": "-x"}, "DOMAIN=-x is not a host name"),
+        ("dev", {"PORT": "0"}, "PORT=0 is not a port"),
+        ("dev", {"PORT": "80; rm"}, "PORT=80; rm is not a port"),
+        ("dev", {"BIND": "everywhere"}, "BIND=everywhere is not an IPv4 address"),
+        ("dev", {"PROJECT": "Slipway!"}, "PROJECT=Slipway! is no name of a Compose project"),
+    ],
+)
+def test_a_malformed_variable_is_one_line(idle: DockerStack, mode: str, variables: dict[str, str], words: str) -> None:
+    assert words in refused(idle.run("up", mode, check=False, **variables))
+    assert things(idle) == ""
+
+
+def test_a_malformed_release_is_one_line(idle: DockerStack) -> None:
+    line = refused(idle.run("up", "prod", check=False, RELEASE="a b"))
+    assert "RELEASE=a b is no tag of an image" in line
+
+
+@pytest.mark.parametrize(("mode", "name"), [("prod", "HTTP_PORT"), ("prod", "HTTPS_PORT"), ("dev", "PORT")])
+def test_a_taken_port_is_one_line_and_nothing_is_left_running(idle: DockerStack, mode: str, name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = refused(idle.run("up", mode, check=False, **{name: port}))
+    assert f"port {port} is taken: stop what has it, or choose another, {name}=" in line
+    assert things(idle) == ""
+
+
+def test_another_checkouts_project_is_left_alone(idle: DockerStack) -> None:
+    name = f"slipway-test-{secrets.token_hex(4)}"
+    labels = {"com.docker.compose.project": name, "com.docker.compose.project.working_dir": "/elsewhere/compose"}
+    options = [part for label, value in labels.items() for part in ("--label", f"{label}={value}")]
+    other = docker("create", *options, f"slipway/base:{RELEASE}", "true").strip()
+    try:
+        for verb in (["up", "prod"], ["manage", "check"], ["psql"]):
+            line = refused(idle.run(*verb, check=False, PROJECT=name))
+            assert f"the project {name} belongs to another checkout, /elsewhere" in line
+        assert "nothing runs" in idle.run("down", PROJECT=name).stdout
+        assert docker("inspect", "--format", "{{.State.Status}}", other).strip() == "created"
+    finally:
+        docker("rm", other)
+
+
+def test_down_and_ps_when_nothing_runs(idle: DockerStack) -> None:
+    assert idle.run("down").stdout == "nothing runs\n"
+    done = idle.run("ps", check=False)
+    assert (done.returncode, done.stdout) == (1, "nothing runs: `make dev` starts it\n")
+
+
+def test_a_first_release_that_fails_leaves_nothing_running(idle: DockerStack) -> None:
+    file = idle.checkout / "services/web/config/management/commands/release.py"
+    good = file.read_text()
+    file.write_text(
+        good.replace("        try:\n", "        raise CommandError('this release cannot be')\n        try:\n", 1)
+    )
+    try:
+        done = idle.run("up", "prod", check=False, RELEASE=idle.project)
+    finally:
+        file.write_text(good)
+        for name in ("web", "proxy", "db"):
+            docker("image", "rm", f"slipway/{name}:{idle.project}", check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: CommandError: this release cannot be"
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={idle.project}") == ""
+
+
+def ids(stack: DockerStack) -> list[str]:
+    return [stack.container(service) for service in SERVICES]
+
+
+def test_a_second_start_touches_no_container(docker_prod: DockerStack) -> None:
+    before = ids(docker_prod)
+    output = docker_prod.run("up", "prod").stdout
+    assert ids(docker_prod) == before
+    assert f"{docker_prod.url}   ready in" in output
+    assert f"password in .secrets/{docker_prod.project}/admin_password" in output
+    assert docker_prod.secret("admin_password").read_text() not in output
+
+
+def test_a_release_that_fails_leaves_the_old_one_serving(docker_prod: DockerStack) -> None:
+    before = ids(docker_prod)
+    docker_prod.psql("INSERT INTO django_migrations (app, name, applied) VALUES ('blog', '9999_of_the_future', now())")
+    try:
+        done = docker_prod.run("up", "prod", check=False)
+    finally:
+        docker_prod.psql("DELETE FROM django_migrations WHERE name = '9999_of_the_future'")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: CommandError: the database is newer than this code (it has blog.9999_of_the_future)")
+    assert ids(docker_prod) == before
+    assert docker_prod.http.get("/").status == 200
+
+
+def test_a_container_of_another_image_takes_the_socket_by_a_higher_generation(docker_prod: DockerStack) -> None:
+    def generation() -> int:
+        return int(docker_prod.execute("web", "printenv", "GENERATION"))
+
+    before = generation()
+    file = docker_prod.checkout / "services/web/config/urls.py"
+    good = file.read_text()
+    file.write_text(good + "\n# another release\n")
+    try:
+        docker_prod.start()
+        assert generation() > before
+        assert docker_prod.http.get("/").status == 200
+    finally:
+        file.write_text(good)
+        docker_prod.start()
+
+
+def test_ps_shows_health_and_ports(docker_prod: DockerStack) -> None:
+    output = docker_prod.run("ps").stdout
+    assert output.startswith(f"{docker_prod.project}   prod, docker engine\n")
+    assert output.count("(healthy)") == len(SERVICES)
+    assert f":{docker_prod.port}->8443/tcp" in output
+
+
+def test_a_port_that_is_ours_is_not_taken(docker_prod: DockerStack) -> None:
+    """... and moving to another one is one more start."""
+    port, before = str(docker_prod.http_port), docker_prod.container("proxy")
+    other = str(free_port())
+    try:
+        docker_prod.run("up", "prod", HTTP_PORT=other)
+        assert docker_prod.container("proxy") != before
+    finally:
+        docker_prod.run("up", "prod", HTTP_PORT=port)
