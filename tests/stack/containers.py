@@ -168,6 +168,10 @@ class DockerStack(LocalStack):
         """The master copy of a secret."""
         return self.checkout / ".secrets" / self.project / name
 
+    def admin_password(self) -> str:
+        """The password that was generated for the administrator."""
+        return self.secret("admin_password").read_text().strip()
+
     def remove(self) -> None:
         """Remove containers, networks and volumes of this project, whatever state they are in."""
         label = f"label=com.docker.compose.project={self.project}"

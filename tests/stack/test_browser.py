@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tests.stack.conftest import SCREENSHOTS
 from tests.stack.local import LocalStack
@@ -40,16 +40,33 @@ def opened(browser: Browser, stack: LocalStack, **options: object) -> tuple[Page
     )
     page = context.new_page()
     problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+
+    def note(problem: str) -> None:
+        # A page that is left stops what it was still loading; containers that come and go change the networks.
+        if "ERR_ABORTED" not in problem and "ERR_NETWORK_CHANGED" not in problem:
+            problems.append(problem)
+
+    page.on("console", lambda message: note(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: note(str(error)))
+    page.on("requestfailed", lambda request: note(f"{request.failure}: {request.url}"))
     page.on(
         "request",
-        lambda request: (
-            problems.append(f"third party: {request.url}") if not request.url.startswith(stack.url) else None
-        ),
+        lambda request: note(f"third party: {request.url}") if not request.url.startswith(stack.url) else None,
     )
     return page, problems
+
+
+def visit(page: Page, path: str) -> None:
+    """Open `path`; again when the machine's networks changed meanwhile, which containers do that come and go."""
+    for _ in range(3):
+        try:
+            page.goto(path)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in error.message:
+                raise
+        else:
+            return
+    page.goto(path)
 
 
 def keep(page: Page, stack: LocalStack, name: str) -> None:
@@ -60,7 +77,7 @@ def keep(page: Page, stack: LocalStack, name: str) -> None:
 
 def test_a_reader_reads_an_article_and_comes_back(browser: Browser, stack: LocalStack) -> None:
     page, problems = opened(browser, stack)
-    page.goto("/")
+    visit(page, "/")
     keep(page, stack, "front")
     title = page.locator("main article h2 a, main article h3 a").first
     text = title.inner_text()
@@ -74,7 +91,7 @@ def test_a_reader_reads_an_article_and_comes_back(browser: Browser, stack: Local
 
 def test_the_language_switch_turns_the_page_chinese_and_stays(browser: Browser, stack: LocalStack) -> None:
     page, problems = opened(browser, stack)
-    page.goto("/")
+    visit(page, "/")
     page.locator('form[action="/i18n/setlang/"] button[value="zh-hans"]').first.click()
     assert page.locator("html").get_attribute("lang").lower() == "zh-hans"  # type: ignore[union-attr]
     page.reload()
@@ -98,7 +115,7 @@ def brightness(page: Page) -> float:
 
 def test_dark_follows_the_system_and_the_choice_overrides_it(browser: Browser, stack: LocalStack) -> None:
     page, problems = opened(browser, stack, color_scheme="dark")
-    page.goto("/")
+    visit(page, "/")
     assert brightness(page) < 80
     keep(page, stack, "front-dark")
     page.locator('form[action="/preferences/theme/"] button[value="light"]').first.click()
@@ -111,15 +128,15 @@ def test_dark_follows_the_system_and_the_choice_overrides_it(browser: Browser, s
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
 def test_no_page_scrolls_sideways(browser: Browser, stack: LocalStack, language: str) -> None:
     page, problems = opened(browser, stack, locale=language)
-    page.goto("/")
+    visit(page, "/")
     paths = ["/", *set(page.eval_on_selector_all("main a", "links => links.map(a => a.pathname)"))]
     for path in sorted(paths, key=lambda path: (path.count("/"), path))[:25]:
-        page.goto(path)
+        visit(page, path)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert overflow <= 0, f"{path} is {overflow} px too wide at {width} px"
-    page.goto("/")
+    visit(page, "/")
     page.set_viewport_size({"width": 360, "height": 780})
     keep(page, stack, f"front-360-{language}")
     assert problems == []
