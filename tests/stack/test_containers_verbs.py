@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import socket
 import subprocess
@@ -107,11 +108,36 @@ def test_a_first_release_that_fails_leaves_nothing_running(idle: DockerStack) ->
         done = idle.run("up", "prod", check=False, RELEASE=idle.project)
     finally:
         file.write_text(good)
-        for name in ("web", "proxy", "db"):
+        for name in ("web", "proxy", "db", "base"):
             docker("image", "rm", f"slipway/{name}:{idle.project}", check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: CommandError: this release cannot be"
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={idle.project}") == ""
+
+
+def test_a_second_start_at_the_same_time_is_refused(idle: DockerStack) -> None:
+    directory = idle.checkout / ".secrets"
+    directory.mkdir(exist_ok=True)
+    with (directory / f"{idle.project}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        line = refused(idle.run("up", "prod", check=False))
+    assert f"another start of {idle.project} is under way" in line
+    assert things(idle) == ""
+
+
+def test_a_verb_needs_not_be_told_again_what_the_stack_was_told(docker_prod: DockerStack) -> None:
+    command = "from django.conf import settings; print(settings.SITE_URL, settings.RELEASE)"
+    told = ("RELEASE", "HTTP_PORT", "HTTPS_PORT")
+    environment = {name: value for name, value in docker_prod.environment.items() if name not in told}
+    done = subprocess.run(
+        ["bin/containers", "manage", "shell", "--no-imports", "-c", command],
+        cwd=docker_prod.checkout,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [docker_prod.url, RELEASE], done.stderr
 
 
 def ids(stack: DockerStack) -> list[str]:
