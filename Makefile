@@ -59,7 +59,7 @@ doctor: ## List what this machine has and lacks for each engine
 ##@ Build
 .PHONY: build
 build: ## Build the images (base, web, web-dev, proxy, db)
-	@bin/build
+	@bin/build base web web-dev proxy db
 .PHONY: base
 base: ## Get the Debian base image: pulled by digest, or built from Debian's archive
 	@bin/base

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
 from local import postgres
 from local.layout import Layout, StackError, layout
 from local.logs import readable
-from local.stack import MODES, Stack, database, read_status
+from local.processes import group_members
+from local.stack import LONGEST_STOP, MODES, Stack, database, read_status
 
 
 def up(places: Layout, mode: str, detach: bool) -> int:
@@ -25,37 +27,16 @@ def up(places: Layout, mode: str, detach: bool) -> int:
     pid = os.fork()
     if pid:
         os.close(writer)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, frame: os.kill(pid, signal.SIGTERM))
         if os.read(reader, 1):
             return 0
         _, status = os.waitpid(pid, 0)
         return os.waitstatus_to_exitcode(status) or 1
     os.setsid()
     os.close(reader)
-    silence = os.open(os.devnull, os.O_RDWR)
-    os.dup2(silence, 0)
-    try:
-        status = run_detached(places, mode, writer)
-    except StackError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 1
-    sys.stdout.flush()
-    os._exit(status)
-
-
-def run_detached(places: Layout, mode: str, ready: int) -> int:
-    """The child of a detached start: lets go of the terminal once the site answers."""
-    stack = Stack(places, mode)
-    greet = stack.greet
-
-    def greet_and_let_go(seconds: float, detached: bool) -> None:
-        greet(seconds, detached)
-        sys.stdout.flush()
-        silence = os.open(os.devnull, os.O_RDWR)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-
-    stack.greet = greet_and_let_go  # type: ignore[method-assign]
-    return stack.run(detached=True, ready=ready)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    return Stack(places, mode).run(ready=writer)
 
 
 def down(places: Layout) -> int:
@@ -64,12 +45,18 @@ def down(places: Layout) -> int:
     if not status:
         print("nothing runs")
         return 0
+    if status["mode"] == "command":
+        raise StackError(f"no stack runs, only a command with the database (process {status['pid']}): let it end")
+    groups = [item["group"] for item in cast(list[dict[str, Any]], status["processes"])]
     os.kill(int(str(status["pid"])), signal.SIGTERM)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + LONGEST_STOP
     while read_status(places):
         if time.monotonic() > deadline:
             raise StackError(f"process {status['pid']} does not stop: see `make logs`")
         time.sleep(0.1)
+    left = [group for group in groups if group_members(group)]
+    if left:
+        raise StackError(f"process groups {left} are still there: the next start ends them")
     print("stopped; the data is kept")
     return 0
 
@@ -80,9 +67,11 @@ def ps(places: Layout) -> int:
     if not status:
         print("nothing runs: `make dev` starts it")
         return 1
+    if status["mode"] == "command":
+        print(f"only the database, for a command (process {status['pid']})")
+        return 1
     print(f"{status['url']}   {status['mode']}, local engine, supervisor {status['pid']}")
-    processes = json.loads(json.dumps(status["processes"]))
-    for item in processes:
+    for item in cast(list[dict[str, Any]], status["processes"]):
         print(f"  {item['name']:<10} {item['group']}")
     return 0
 
@@ -109,9 +98,10 @@ def manage(places: Layout, arguments: list[str]) -> int:
     """Run a management command with the terminal, as the schema's owner, in the mode that runs (dev when none does)."""
     status = read_status(places)
     with database(places):
-        stack = Stack(places, str(status["mode"]) if status else "dev")
-        if status:
-            stack.url = str(status["url"])
+        running = status if status and status["mode"] != "command" else None
+        stack = Stack(places, str(running["mode"]) if running else "dev")
+        if running:
+            stack.url = str(running["url"])
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=places.web,
@@ -145,6 +135,9 @@ def main() -> int:
     # What follows these two is not ours to read.
     verbs.add_parser("manage", add_help=False)
     verbs.add_parser("psql", add_help=False)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a tick gets a question mark instead of an error.
+        cast(io.TextIOWrapper, stream).reconfigure(errors="replace")
     options, rest = parser.parse_known_args()
     if rest and options.verb not in ("manage", "psql"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -165,6 +158,10 @@ def main() -> int:
                 return psql(places, rest)
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

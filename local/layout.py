@@ -69,27 +69,31 @@ def layout(root: Path) -> Layout:
     root = root.resolve()
     state = Path(os.environ.get("LOCAL_STATE") or root / ".local").absolute()
     name = f"slipway-{os.getuid()}-{hashlib.sha256(os.fsencode(state)).hexdigest()[:10]}"
-    bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]  # noqa: S108  (a private directory is made in it)
-    for base in bases:
-        if base and os.access(base, os.W_OK | os.X_OK):
-            run = Path(base) / name
-            if len(os.fsencode(run)) + LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
-                return Layout(root, state, run)
+    noted = state / "run"
+    if noted.is_file():
+        run = Path(noted.read_text().strip())
+        # A copied checkout brings the note of the one it was copied from.
+        if run.name == name and run.parent.is_dir():
+            return Layout(root, state, run)
+    # Not XDG_RUNTIME_DIR: it goes away when its user logs out, and a detached stack stays.
+    for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  (a directory of our own is made in it)
+        run = Path(base) / name
+        if os.access(base, os.W_OK | os.X_OK) and len(os.fsencode(run)) + LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
+            return Layout(root, state, run)
     raise StackError("no directory is short enough for unix sockets: set TMPDIR to a path of at most 40 bytes")
 
 
 def prepare(places: Layout) -> None:
     """Make the directories and the secrets that are not there yet. Raises StackError when a directory is not ours."""
-    try:
-        for directory in (places.state, places.secrets, places.log_file.parent):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StackError(f"cannot write {error.filename}: {error.strerror}; the checkout must be writable") from None
-    # 0711: as root, PostgreSQL runs as another user and has its own directory inside.
+    for directory in (places.state, places.secrets, places.log_file.parent):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     places.run.mkdir(mode=0o711, exist_ok=True)
     found = places.run.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise StackError(f"{places.run} belongs to somebody else: remove it, or set TMPDIR to another directory")
+    # Whatever the umask: as root, PostgreSQL runs as another user and has its own directory inside.
+    places.run.chmod(0o711)
+    (places.state / "run").write_text(f"{places.run}\n")
     places.sockets.mkdir(mode=0o700, exist_ok=True)
     superuser = places.secret("postgres_password")
     if (places.state / "postgres").exists() and not superuser.exists():
@@ -101,12 +105,14 @@ def prepare(places: Layout) -> None:
 
 
 def write_secret(path: Path) -> None:
-    """Write a new random secret to `path` with mode 0600, unless one is there."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    """Write a new random secret to `path` with mode 0600, unless one is there. Raises StackError for an empty one."""
+    if path.exists():
         if not path.read_text().strip():
-            raise StackError(f"{path} is empty: put the secret back, or delete the file to get a new one") from None
+            raise StackError(f"{path} is empty: put the secret back, or delete the file to get a new one")
         return
-    with os.fdopen(descriptor, "w") as file:
+    # Renamed into place: an interrupted or failed write leaves no empty secret.
+    making = path.with_name(f".{path.name}.{os.getpid()}")
+    making.unlink(missing_ok=True)
+    with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(48) + "\n")
+    making.rename(path)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import deque
 
 from local.processes import COLOURS
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Recent(logging.Handler):
@@ -36,7 +39,8 @@ def readable(source: str, message: str, colour: bool) -> str:
     prefix = f"{source:<8} │ "
     if colour:
         prefix = f"\033[{COLOURS.get(source, 37)}m{prefix}\033[0m"
-    return prefix + _text(message)
+    # What strangers send must not steer the terminal.
+    return prefix + CONTROL.sub("\N{REPLACEMENT CHARACTER}", _text(message))
 
 
 def _text(message: str) -> str:

@@ -82,16 +82,33 @@ class Cluster:
     owner: Account
     superuser_password: Path
 
+    @property
+    def password_file(self) -> Path:
+        """The superuser's password as PostgreSQL's programs read it, the owner's alone; made at every start."""
+        return self.socket / "pgpass"
+
+    def server_environment(self) -> dict[str, str]:
+        """What the server gets: nothing that is secret, it lives for long."""
+        return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"}
+
     def environment(self) -> dict[str, str]:
         """What PostgreSQL's own programs need to reach this cluster as superuser."""
         return {
-            "PATH": os.environ.get("PATH", ""),
-            "LC_ALL": "C.UTF-8",
+            **self.server_environment(),
             "PGHOST": str(self.socket),
             "PGPORT": str(PORT),
             "PGUSER": SUPERUSER,
-            "PGPASSWORD": self.superuser_password.read_text().strip(),
+            "PGPASSFILE": str(self.password_file),
         }
+
+    def write_for_owner(self, name: str, text: str) -> Path:
+        """Write a file beside the socket that only the cluster's owner can read; returns its path."""
+        path = self.socket / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        os.chown(path, self.owner.uid, self.owner.gid)
+        return path
 
     def run(
         self, program: str, *arguments: str, stdin: str | None = None, environment: Mapping[str, str] | None = None
@@ -129,24 +146,23 @@ class Cluster:
         options = [part for name, value in fixed.items() for part in ("-c", f"{name}={value}")]
         return [str(self.bin / "postgres"), "-D", str(self.data), *options]
 
-    def prepare(self) -> bool:
-        """Make the cluster if there is none, and bring its configuration up to date. True when it is new.
+    def prepare(self) -> None:
+        """Make the cluster if there is none, and bring its configuration up to date.
 
         A cluster is made under another name and renamed at the end: an interrupted start leaves none half-made.
         """
         self.socket.mkdir(mode=0o700, exist_ok=True)
         if self.socket.stat().st_uid != self.owner.uid:
             os.chown(self.socket, self.owner.uid, self.owner.gid)
-        new = not (self.data / "PG_VERSION").exists()
-        if new:
-            self._initialise()
-        else:
+        self.write_for_owner("pgpass", f"*:*:*:{SUPERUSER}:{self.superuser_password.read_text().strip()}\n")
+        if (self.data / "PG_VERSION").exists():
             self._check_version()
+        else:
+            self._initialise()
         for source, name in (("postgresql.conf", "slipway.conf"), ("pg_hba.conf", "slipway_hba.conf")):
             target = self.data / name
             target.write_text((self.root / "services" / "db" / source).read_text())
             os.chown(target, self.owner.uid, self.owner.gid)
-        return new
 
     def _initialise(self) -> None:
         self.data.parent.mkdir(parents=True, exist_ok=True)
@@ -161,10 +177,7 @@ class Cluster:
         making.mkdir(mode=0o700)
         os.chown(making, self.owner.uid, self.owner.gid)
         # A file of the owner's own: what root holds open, another user cannot open again.
-        password = self.socket / "password"
-        password.write_text(self.superuser_password.read_text())
-        password.chmod(0o600)
-        os.chown(password, self.owner.uid, self.owner.gid)
+        password = self.write_for_owner("password", self.superuser_password.read_text())
         self.run(
             "initdb",
             "--pgdata", str(making),
@@ -219,38 +232,65 @@ class Cluster:
 
     def bootstrap(self, owner_password: Path, app_password: Path) -> None:
         """Make the database and its roles, or bring them up to date (services/db/roles.sql)."""
-        script = (self.root / "services" / "db" / "roles.sql").read_text()
-        # psql runs as the cluster's owner, who cannot read the secrets of root: they come through the environment of
-        # the shell that psql starts for its backticks.
-        script = script.replace('`cat "$OWNER_PASSWORD_FILE"`', '`printf %s "$OWNER_PASSWORD"`')
-        script = script.replace('`cat "$APP_PASSWORD_FILE"`', '`printf %s "$APP_PASSWORD"`')
+        files = {
+            "OWNER_PASSWORD_FILE": self.write_for_owner("owner_password", owner_password.read_text()),
+            "APP_PASSWORD_FILE": self.write_for_owner("app_password", app_password.read_text()),
+        }
         self.run(
             "psql", "--no-psqlrc", "--quiet", "--dbname", "postgres", "--file", "-",
-            stdin=script,
-            environment={
-                "OWNER_PASSWORD": owner_password.read_text().strip(),
-                "APP_PASSWORD": app_password.read_text().strip(),
-            },
+            stdin=(self.root / "services" / "db" / "roles.sql").read_text(),
+            environment={name: str(path) for name, path in files.items()},
         )  # fmt: skip
+        for path in files.values():
+            path.unlink()
 
 
 def cluster(places: Layout) -> Cluster:
-    """The cluster of this checkout; nothing is started or created but, for root, the place it lives in."""
+    """The cluster of this checkout; nothing is started or created but, for root, the place it lives in.
+
+    Raises StackError when the database there is another checkout's or another user's.
+    """
     owner = account()
     link = places.state / "postgres"
-    home = link
     binaries = programs()
-    if owner.uid != os.getuid():
-        home = link.readlink() if link.is_symlink() else ROOT_STATE / places.run.name
-        home.mkdir(mode=0o711, parents=True, exist_ok=True)
-        ROOT_STATE.chmod(0o711)
-        if not link.is_symlink():
-            link.symlink_to(home)
-        binaries = _reachable_programs(binaries, owner)
-    data = home / "data"
     if owner.uid == os.getuid():
-        home.mkdir(mode=0o700, exist_ok=True)
-    return Cluster(places.root, data, places.run / "db", binaries, owner, places.secret("postgres_password"))
+        if link.is_symlink():
+            raise StackError(f"the database of this checkout is root's ({link}): run make as root, or remove .local")
+        link.mkdir(mode=0o700, exist_ok=True)
+        home = link
+    else:
+        home = _home_for_root(places, link)
+        binaries = _reachable_programs(binaries, owner)
+    return Cluster(places.root, home / "data", places.run / "db", binaries, owner, places.secret("postgres_password"))
+
+
+def _home_for_root(places: Layout, link: Path) -> Path:
+    """Where root's cluster lives: `link` says it, and a file there says whose it is."""
+    if link.is_dir() and not link.is_symlink():
+        raise StackError(
+            f"the database of this checkout is user {link.stat().st_uid}'s ({link}): run make as that user"
+        )
+    if link.is_symlink():
+        home = link.readlink()
+        noted = home / "checkout"
+        whose = Path(noted.read_text().strip()) if noted.exists() else places.state
+        # One that is gone has moved here; one that is there still owns its database.
+        if whose != places.state and whose.exists():
+            raise StackError(
+                f"{link} points at the database of {whose.parent}: remove the link to start with an empty one"
+            )
+    else:
+        home = ROOT_STATE / places.run.name
+        if (home / "data").exists():
+            raise StackError(
+                f"{home} holds the database of an earlier checkout at this path: put its .local back, or remove it"
+            )
+        link.symlink_to(home)
+    home.mkdir(mode=0o711, parents=True, exist_ok=True)
+    for directory in (ROOT_STATE, home):
+        directory.chmod(0o711)
+    (home / "checkout").write_text(f"{places.state}\n")
+    return home
 
 
 def _reachable_programs(directory: Path, owner: Account) -> Path:

@@ -64,17 +64,23 @@ class Process:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def stop(self) -> None:
-        """Ask it to stop, wait, and kill its whole group when it does not."""
+    def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Ask it to stop, wait, and kill its whole group when it does not; `hurry` cuts the wait short."""
         self.stopping = True
         if self.process is None:
             return
+        deadline = time.monotonic() + self.grace
+        asked = 0.0
+        while self.alive() and time.monotonic() < deadline:
+            # Again every two seconds: uWSGI does not hear SIGTERM before its master runs.
+            if time.monotonic() - asked > 2:
+                self.process.send_signal(self.stop_signal)
+                asked = time.monotonic()
+            if hurry():
+                deadline = min(deadline, time.monotonic() + 2)
+            time.sleep(0.02)
         if self.alive():
-            self.process.send_signal(self.stop_signal)
-            try:
-                self.process.wait(self.grace)
-            except subprocess.TimeoutExpired:
-                self.log.warning("%s did not stop in %.0f s: killed", self.name, self.grace, extra={"source": "stack"})
+            self.log.warning("%s did not stop in time: killed", self.name, extra={"source": "stack"})
         kill_group(self.process.pid)
         self.process.wait()
         if self.reader:
@@ -87,12 +93,12 @@ def kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def program_of(pid: int) -> str:
-    """The path of the program a process runs; empty when it is gone or cannot be told."""
+def started_at(pid: int) -> int:
+    """When a process started, in clock ticks since boot (proc(5), stat field 22); 0 when it is gone."""
     try:
-        return str(Path(f"/proc/{pid}/exe").readlink())
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except OSError:
-        return ""
+        return 0
 
 
 def group_members(group: int) -> list[int]:
@@ -112,7 +118,7 @@ def group_members(group: int) -> list[int]:
 def stop_leftovers(status_file: Path) -> list[str]:
     """End what an earlier run, killed before it could stop anything, left running. Returns the names.
 
-    A group counts only while one of its processes still runs the program that was noted: numbers are reused.
+    A process of that number which started at another time is somebody else's. PostgreSQL is left to its own lock file.
     """
     try:
         noted = json.loads(status_file.read_text())["processes"]
@@ -120,18 +126,16 @@ def stop_leftovers(status_file: Path) -> list[str]:
         return []
     ended = []
     for item in noted:
-        if item["name"] == "postgres":
-            continue
-        members = [pid for pid in group_members(item["group"]) if program_of(pid) == item["program"]]
-        if not members:
+        group = item["group"]
+        if item["name"] == "postgres" or started_at(group) not in (0, item["started"]) or not group_members(group):
             continue
         ended.append(item["name"])
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(item["group"], signal.SIGTERM)
+            os.killpg(group, signal.SIGTERM)
         deadline = time.monotonic() + 5
-        while group_members(item["group"]) and time.monotonic() < deadline:
+        while group_members(group) and time.monotonic() < deadline:
             time.sleep(0.05)
-        kill_group(item["group"])
+        kill_group(group)
     return ended
 
 
@@ -140,7 +144,11 @@ class Terminal:
 
     def __init__(self) -> None:
         self.colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self.quiet = False
+
+    def say(self, text: str) -> None:
+        """Print a line; a terminal or pipe that has gone away is no reason to leave the stack half-stopped."""
+        with contextlib.suppress(OSError):
+            print(text, flush=True)
 
     def paint(self, text: str, code: int) -> str:
         return f"\033[{code}m{text}\033[0m" if self.colour else text
@@ -150,32 +158,35 @@ class Terminal:
         """Print `text` while the block runs, then the seconds it took. Yields a function that adds a remark."""
         remarks: list[str] = []
         if self.colour:
-            print(f"  …  {text}", end="\r", flush=True)
+            with contextlib.suppress(OSError):
+                print(f"  …  {text}", end="\r", flush=True)
         started = time.monotonic()
         try:
             yield remarks.append
         except BaseException:
-            print(f"  {self.paint('✗', 31)}  {text}", flush=True)
+            self.say(f"  {self.paint('✗', 31)}  {text}")
             raise
         seconds = f"{time.monotonic() - started:.1f} s"
         line = f"{text}: {', '.join(remarks)}" if remarks else text
-        print(f"  {self.paint('✓', 32)}  {line:<60} {self.paint(seconds, 2)}", flush=True)
+        self.say(f"  {self.paint('✓', 32)}  {line:<60} {self.paint(seconds, 2)}")
 
 
 def watch(processes: Sequence[Process], stop: threading.Event, log: Logger, on_restart: Callable[[], None]) -> None:
     """Restart what exits until `stop` is set; gives up (sets `stop`) on a process that exits five times in a minute."""
+    source = {"source": "stack"}
     while not stop.wait(0.3):
         for process in processes:
-            if process.alive() or process.stopping or stop.is_set():
+            if process.alive() or process.stopping or process.process is None or stop.is_set():
                 continue
-            status = process.process.returncode if process.process else None
+            status = process.process.returncode
+            # What is left of it would keep the port or the socket from its successor.
+            kill_group(process.process.pid)
             recent = [start for start in process.starts if time.monotonic() - start < 60]
             if len(recent) >= 5:
-                log.error(
-                    "%s keeps ending (status %s): the stack stops", process.name, status, extra={"source": "stack"}
-                )
+                log.error("%s keeps ending (status %s): the stack stops", process.name, status, extra=source)
                 stop.set()
                 return
-            log.warning("%s ended with status %s: starting it again", process.name, status, extra={"source": "stack"})
+            log.warning("%s ended with status %s: starting it again", process.name, status, extra=source)
+            stop.wait(0.2 * len(recent))
             process.start()
             on_restart()

