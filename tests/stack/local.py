@@ -25,6 +25,14 @@ ROOT_STATE.chmod(0o711)
 atexit.register(shutil.rmtree, ROOT_STATE, ignore_errors=True)
 
 
+# What a developer may have set for the stack of their own.
+CALLERS = {
+    "ALLOWED_HOSTS", "BIND", "DEBUG", "DETACH", "DOMAIN", "ENGINE", "HTTPS_PORT", "HTTP_PORT", "LOCAL_ROOT_STATE",
+    "LOCAL_STATE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "NGINX_PROGRAM", "PORT", "POSTGRES_BIN", "PROJECT", "RELEASE",
+    "SITE_URL", "WEB_PROCESSES",
+}  # fmt: skip
+
+
 def free_port() -> int:
     """A TCP port nobody listens on now."""
     with socket.socket() as probe:
@@ -70,7 +78,7 @@ class LocalStack:
         self.url = f"http://localhost:{self.port}"
         self.http = Client(self.url)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name not in {"DEBUG", "SITE_URL", "ALLOWED_HOSTS"}},
+            **{name: value for name, value in os.environ.items() if name not in CALLERS},
             "ENGINE": "local",
             "PORT": str(self.port),
             "VENV": sys.prefix,
@@ -159,12 +167,15 @@ class LocalStack:
         )
         return Path(done.stdout.strip()) / "web.sock"
 
-    def kill_worker_of_uwsgi(self) -> None:
-        """Send SIGKILL to the first worker, the one that published the socket."""
+    def workers_of_uwsgi(self) -> list[int]:
+        """The process numbers of the workers; at first the one that published the socket comes first."""
         master = self.processes()["web"]
-        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
+        return [int(child) for child in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+
+    def secret(self, name: str) -> Path:
+        """The file of a secret."""
+        return self.checkout / ".local/secrets" / name
 
     def admin_password(self) -> str:
         """The password that was generated for the administrator."""
-        return (self.checkout / ".local/secrets/admin_password").read_text().strip()
+        return self.secret("admin_password").read_text().strip()

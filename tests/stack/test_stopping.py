@@ -10,20 +10,35 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from tests.stack.http import Answer
 from tests.stack.local import LocalStack, wait_for
 
+# Until a request waits for the table; at most 20 s.
+SOMEBODY_WAITS = """
+DO $$ BEGIN
+  FOR attempt IN 1..400 LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 'blog_article'::regclass AND NOT granted);
+    PERFORM pg_sleep(0.05);
+  END LOOP;
+END $$;
+"""
+
 
 @contextmanager
-def slow_articles(stack: LocalStack, seconds: float) -> Iterator[None]:
-    """Every page that reads articles waits: their table is locked for `seconds` (below the lock time-out of 3 s)."""
+def slow_articles(stack: LocalStack, seconds: float) -> Iterator[Callable[[], str]]:
+    """Every page that reads articles waits for their table, `seconds` from the first (below the lock time-out of 3 s).
+
+    Gives a function that returns once a request waits.
+    """
     command, environment = stack.psql_command()
     script = (
         "BEGIN; LOCK TABLE blog_article IN ACCESS EXCLUSIVE MODE; SELECT 'locked';"
-        f" SELECT pg_sleep({seconds}); COMMIT;\n"
+        f"{SOMEBODY_WAITS} SELECT 'waiting'; SELECT pg_sleep({seconds}); COMMIT;\n"
     )
     with subprocess.Popen(
         command, cwd=stack.checkout, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -33,16 +48,17 @@ def slow_articles(stack: LocalStack, seconds: float) -> Iterator[None]:
         psql.stdin.write(script)
         psql.stdin.close()
         assert psql.stdout.readline().strip() == "locked"
-        yield
+        yield psql.stdout.readline
         psql.wait(20)
 
 
 def test_a_graceful_stop_finishes_the_request_in_hand(stack: LocalStack) -> None:
     answers: list[Answer] = []
-    with slow_articles(stack, 2):
+    with slow_articles(stack, 2) as somebody_waits:
         request = threading.Thread(target=lambda: answers.append(stack.http.get("/")))
         request.start()
-        time.sleep(0.5)
+        assert somebody_waits().strip() == "waiting"
+        assert request.is_alive()
         started = time.monotonic()
         stack.stop()
         request.join(20)
@@ -69,32 +85,57 @@ def test_a_start_after_kill_9_of_everything_finds_what_was_committed(stack: Loca
 
 
 def test_a_killed_worker_of_uwsgi_is_replaced_and_the_published_name_stays(local_prod: LocalStack) -> None:
-    sockets = local_prod.checkout
     published = local_prod.published_socket()
-    before = published.readlink()
-    local_prod.kill_worker_of_uwsgi()
-    wait_for(lambda: local_prod.http.get("/healthz").status == 200, 20, "an answer after the worker's death")
-    assert published.readlink() == before
-    assert sockets.exists()
+    link = published.lstat().st_ino
+    before = local_prod.workers_of_uwsgi()
+    os.kill(before[0], signal.SIGKILL)
+    wait_for(lambda: len(set(local_prod.workers_of_uwsgi()) - {before[0]}) == len(before), 20, "a new worker")
+    # With the others asleep it is the new one that answers, after its hooks.
+    for worker in before[1:]:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        assert local_prod.http.get("/healthz").status == 200
+        assert published.lstat().st_ino == link
+    finally:
+        for worker in before[1:]:
+            os.kill(worker, signal.SIGCONT)
 
 
-def test_without_the_application_a_clear_page_says_so_in_both_languages(local_prod: LocalStack) -> None:
-    group = local_prod.processes()["web"]
+@contextmanager
+def application_away(stack: LocalStack) -> Iterator[None]:
+    """The application is not to be found: its socket has no published name, and nobody gives it one."""
+    group = stack.processes()["web"]
+    socket = stack.published_socket()
+    target = socket.readlink()
     os.killpg(group, signal.SIGSTOP)
     try:
-        socket = local_prod.published_socket()
-        target = socket.readlink()
         socket.unlink()
-        answer = local_prod.http.get("/")
-        socket.symlink_to(target)
+        yield
     finally:
+        if not socket.is_symlink():
+            socket.symlink_to(target)
         os.killpg(group, signal.SIGCONT)
+        wait_for(lambda: stack.http.get("/").status == 200, 20, "the site is back")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+    ],
+)
+def test_without_the_application_a_clear_page_says_so_in_both_languages(
+    local_prod: LocalStack, method: str, path: str
+) -> None:
+    with application_away(local_prod):
+        answer = local_prod.http.request(method, path, b"a=b" if method in {"POST", "PUT"} else None)
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
     assert "Back in a moment" in answer.text
     assert "马上回来" in answer.text
     style = re.search("<style>(.*)</style>", answer.text, re.DOTALL)
     assert style
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
-    wait_for(lambda: local_prod.http.get("/").status == 200, 20, "the site is back")
