@@ -5,9 +5,11 @@
 \set owner_password `cat "$OWNER_PASSWORD_FILE"`
 \set app_password `cat "$APP_PASSWORD_FILE"`
 
--- A statement with a password in it must not reach the log.
+-- A statement with a password in it must reach neither the log nor the statistics of statements.
 SET log_min_duration_statement = -1;
 SET log_min_error_statement = panic;
+SET pg_stat_statements.track = 'none';
+SET pg_stat_statements.track_utility = off;
 SET client_min_messages = warning;
 
 SELECT 'CREATE ROLE slipway_owner' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'slipway_owner') \gexec
@@ -34,3 +36,13 @@ GRANT USAGE ON SCHEMA public TO slipway_app;
 ALTER DEFAULT PRIVILEGES FOR ROLE slipway_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO slipway_app;
 ALTER DEFAULT PRIVILEGES FOR ROLE slipway_owner IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO slipway_app;
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+
+-- What was recorded all the same. Only a reset of everything empties the file of the texts, too.
+DO $$
+BEGIN
+  IF current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' THEN
+    IF EXISTS (SELECT FROM pg_stat_statements WHERE query ~* '(CREATE|ALTER)\s+(ROLE|USER|GROUP)\M.*\mPASSWORD\M') THEN
+      PERFORM pg_stat_statements_reset();
+    END IF;
+  END IF;
+END $$;

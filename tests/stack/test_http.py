@@ -182,3 +182,11 @@ def test_the_admin_logs_in_with_the_generated_password(stack: LocalStack) -> Non
     assert "HttpOnly" in session
     assert ("; Secure" in session) == stack.url.startswith("https:")
     assert password not in stack.logs()
+
+
+def test_the_statistics_of_the_database_hold_no_secret(stack: LocalStack) -> None:
+    stack.http.get("/")
+    statements = stack.psql("SELECT query FROM pg_stat_statements")
+    assert "blog_article" in statements
+    for name in ("postgres_password", "owner_password", "app_password", "admin_password"):
+        assert stack.secret(name).read_text().strip() not in statements

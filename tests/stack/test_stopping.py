@@ -84,6 +84,19 @@ def test_a_start_after_kill_9_of_everything_finds_what_was_committed(stack: Loca
     assert stack.http.get("/").status == 200
 
 
+def test_a_start_removes_passwords_that_an_earlier_release_left_in_the_statistics(stack: LocalStack) -> None:
+    stack.psql("CREATE ROLE probe PASSWORD 'left-in-plain-text'")
+    try:
+        assert "left-in-plain-text" in stack.psql("SELECT query FROM pg_stat_statements")
+        stack.stop()
+        stack.start()
+        assert "left-in-plain-text" not in stack.psql("SELECT query FROM pg_stat_statements")
+        file = "pg_read_binary_file('pg_stat_tmp/pgss_query_texts.stat')"
+        assert "left-in-plain-text" not in stack.psql(f"SELECT encode({file}, 'escape')")
+    finally:
+        stack.psql("DROP ROLE probe")
+
+
 def test_a_killed_worker_of_uwsgi_is_replaced_and_the_published_name_stays(local_prod: LocalStack) -> None:
     published = local_prod.published_socket()
     link = published.lstat().st_ino
