@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.stack.local import LocalStack, wait_for
+from local.stack import nginx_program
+from tests.stack.local import ROOT, LocalStack, free_port, wait_for
 
 
 def first_article(stack: LocalStack) -> str:
@@ -190,3 +194,43 @@ def test_the_statistics_of_the_database_hold_no_secret(stack: LocalStack) -> Non
     assert "blog_article" in statements
     for name in ("postgres_password", "owner_password", "app_password", "admin_password"):
         assert stack.secret(name).read_text().strip() not in statements
+
+
+@pytest.mark.parametrize(
+    ("hosts", "subject", "names"),
+    [
+        (
+            "localhost,127.0.0.1,[::1]",
+            "localhost",
+            {"DNS:localhost", "IP Address:127.0.0.1", "IP Address:0:0:0:0:0:0:0:1"},
+        ),
+        (".example.org,other.example", "example.org", {"DNS:*.example.org", "DNS:example.org", "DNS:other.example"}),
+    ],
+)
+def test_the_certificate_of_a_first_start_is_for_every_name_of_the_site(
+    tmp_path: Path, hosts: str, subject: str, names: set[str]
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NGINX_PROGRAM": nginx_program(),
+        "NGINX_USER": "root" if os.getuid() == 0 else "",
+        "RUN": str(tmp_path / "run"),
+        "LISTEN": f"127.0.0.1:{free_port()}",
+        "LISTEN_TLS": f"127.0.0.1:{free_port()}",
+        "ALLOWED_HOSTS": hosts,
+        "SOCKET": str(tmp_path / "web.sock"),
+        "STATIC_ROOT": str(tmp_path),
+        "MEDIA_ROOT": str(tmp_path),
+        "CERTIFICATES": str(tmp_path),
+    }
+    start = [str(ROOT / "services/proxy/start"), "render"]
+    done = subprocess.run(start, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", str(tmp_path / "fullchain.pem"), "-noout", "-subject", "-ext", "subjectAltName"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert shown[0].replace(" ", "") == f"subject=CN={subject}"
+    assert set(shown[2].strip().split(", ")) == names
