@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from local.logs import readable
+from local.processes import group_members
 from tests.stack.http import Client
 from tests.stack.local import LocalStack, copy_checkout, free_port, wait_for
 
@@ -237,7 +238,8 @@ def supervised(stack: LocalStack) -> bool:
 def test_a_process_that_dies_is_started_again(stack: LocalStack) -> None:
     stack.start()
     before = stack.processes()["proxy"]
-    os.killpg(before, signal.SIGKILL)
+    # The master alone: its workers stay and hold the port.
+    os.kill(before, signal.SIGKILL)
     wait_for(lambda: answers(stack) and stack.processes()["proxy"] != before, 20, "nginx is back")
     stack.stop()
 
@@ -287,6 +289,83 @@ def test_a_cluster_of_another_major_version_is_refused_and_kept(stack: LocalStac
     assert done.returncode != 0
     assert "PostgreSQL 12" in done.stderr
     assert stack.psql("SELECT n FROM kept") == "1"
+
+
+def gone(groups: Iterable[int]) -> bool:
+    """Whether no process of these groups is left."""
+    return not any(group_members(group) for group in groups)
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_running(stack: LocalStack) -> None:
+    process = subprocess.Popen(
+        ["make", "dev"],
+        cwd=stack.checkout,
+        env={**stack.environment, "DETACH": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(lambda: supervised(stack) and stack.processes(), 30, "PostgreSQL is started")
+    groups = stack.processes().values()
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    wait_for(lambda: gone(groups), 60, "everything is gone")
+    assert "Traceback" not in output
+    assert "nothing runs" in stack.make("down").stdout
+
+
+def test_a_terminal_that_went_away_is_no_reason_to_leave_anything_running(stack: LocalStack) -> None:
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        ["make", "dev"],
+        cwd=stack.checkout,
+        env={**stack.environment, "DETACH": "0"},
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=writer,
+        start_new_session=True,
+    )
+    os.close(writer)
+    wait_for(lambda: answers(stack), 120, "the stack answers")
+    os.close(reader)
+    groups = stack.processes().values()
+    stack.http.get("/")
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(60)
+    wait_for(lambda: gone(groups), 10, "everything is gone")
+
+
+def test_no_secret_is_in_the_environment_of_a_process(stack: LocalStack) -> None:
+    stack.start()
+    secrets = [path.read_text().strip() for path in (stack.checkout / ".local/secrets").iterdir()]
+    for name, group in stack.processes().items():
+        for pid in group_members(group):
+            text = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert not [secret for secret in secrets if secret.encode() in text], name
+    stack.stop()
+
+
+def test_a_copied_checkout_keeps_away_from_the_database_of_the_original(stack: LocalStack, tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root's database lives outside the checkout")
+    stack.start()
+    subprocess.run(["cp", "-a", str(stack.checkout), str(tmp_path / "copy")], check=True)
+    copy = LocalStack(tmp_path / "copy", "dev")
+    done = copy.make("dev", DETACH="1", check=False)
+    assert done.returncode != 0
+    assert "points at the database of" in done.stderr
+    copy.make("clean", DATA="1", YES="1", DOCKER_HOST="unix:///nonexistent/docker.sock")
+    assert stack.psql("SELECT n FROM kept") == "1"
+    stack.stop()
+
+
+def test_what_strangers_send_cannot_steer_the_terminal() -> None:
+    line = readable("proxy", "referrer \x1b]0;pwned\x07 and \x9b31m", colour=False)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", line)
+    assert "pwned" in line
 
 
 def test_no_room_for_the_database_is_one_line(tmp_path: Path) -> None:
@@ -350,4 +429,3 @@ def test_a_python_too_old_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(["make", "dev"], cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode != 0
     assert "3.11" in done.stderr
-    assert sys.version_info >= (3, 11)
