@@ -80,7 +80,24 @@ def test_an_uploaded_picture_is_served_as_a_picture_and_never_as_a_page(stack: L
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "image/webp"
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/media/avatars", "/admin"])
+def test_a_redirect_of_nginx_stays_at_the_address_that_the_browser_used(stack: LocalStack, path: str) -> None:
+    answer = stack.http.get(path)
+    assert (answer.status, answer.headers["Location"]) == (301, f"{path}/")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/media/avatars", 301), ("/media/avatars/", 403), ("/static/", 403), ("/static/no-such-file.css", 404)],
+)
+def test_only_the_file_itself_is_cached_for_a_year(stack: LocalStack, path: str, status: int) -> None:
+    answer = stack.http.get(path)
+    assert answer.status == status
+    assert "Cache-Control" not in answer.headers
 
 
 def test_a_big_post_that_nobody_reads_never_becomes_a_502(stack: LocalStack) -> None:
@@ -93,6 +110,22 @@ def test_a_big_post_that_nobody_reads_never_becomes_a_502(stack: LocalStack) -> 
 
 def test_a_cookie_of_8_kb_is_no_error(stack: LocalStack) -> None:
     assert stack.http.get("/", Cookie="big=" + "c" * 8192).status == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "statuses"),
+    [
+        (9_000, {"A": 9_000, "B": 9_000}, {404}),
+        (15_000, {"A": 15_000, "B": 15_000, "C": 15_000}, {400, 414}),
+        (9_000, {"A": 9_000, "B": 9_000, "C": 9_000}, {400, 414}),
+        (1, {f"X{number}": 0 for number in range(5000)}, {400}),
+    ],
+)
+def test_what_nginx_lets_through_is_not_too_much_for_the_application(
+    stack: LocalStack, address: int, headers: dict[str, int], statuses: set[int]
+) -> None:
+    sent = {name: "h" * length for name, length in headers.items()}
+    assert stack.http.request("GET", "/" + "a" * address, headers=sent).status in statuses
 
 
 def test_head_answers_like_get_without_a_body(stack: LocalStack) -> None:

@@ -135,6 +135,10 @@ def application_away(stack: LocalStack) -> Iterator[None]:
     ("method", "path"),
     [
         ("GET", "/"),
+        ("POST", "/i18n/setlang/"),
+        ("PUT", "/"),
+        ("DELETE", "/admin/"),
+        ("GET", "/media/avatars/no-such-file.webp"),
     ],
 )
 def test_without_the_application_a_clear_page_says_so_in_both_languages(
