@@ -5,7 +5,7 @@
 # the host, which the container's user is not; so each consumer gets a volume with copies of what it needs, its own and
 # 0400. They are put there through a container that is created and never started: nothing runs as root for it.
 
-# Uses root and fail of bin/engine.sh, and PROJECT.
+# Uses root and fail of bin/engine.sh, PROJECT and MODE.
 
 readonly SECRET_NAMES=(secret_key postgres_password owner_password app_password admin_password)
 
@@ -41,6 +41,19 @@ make_secrets() {
   done
   chmod 700 "$root/.secrets" "$directory"
   for name in "${SECRET_NAMES[@]}"; do chmod 600 "$directory/$name"; done
+}
+
+# A project's volumes are production's or development's: DEBUG must never run on production's data.
+check_mode() {
+  local file
+  file=$(secrets_directory)/mode
+  if [[ -r $file && $(<"$file") != "$MODE" ]]; then
+    fail "the project $PROJECT is a $(<"$file") stack with its own data: name another one, PROJECT=$PROJECT-$MODE"
+  fi
+}
+
+note_mode() {
+  (umask 077 && echo "$MODE" >"$(secrets_directory)/mode")
 }
 
 # deliver VOLUME IMAGE UID:GID SECRET...: put copies of the secrets into a volume of the project, nothing else in it.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
 
 from tests.stack.conftest import SCREENSHOTS
 from tests.stack.local import LocalStack
@@ -31,42 +32,48 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def opened(browser: Browser, stack: LocalStack, **options: object) -> tuple[Page, list[str]]:
-    """A page in a context of its own, and the list that collects what goes wrong in it."""
-    context = browser.new_context(
-        base_url=stack.url,
-        ignore_https_errors=True,
-        **{"locale": "en-GB", **options},  # type: ignore[arg-type]
-    )
-    page = context.new_page()
+def journey(browser: Browser, stack: LocalStack, steps: Callable[[Page], None], **options: object) -> None:
+    """Run `steps` on a page in a context of its own, and fail on whatever the browser complains about meanwhile.
+
+    Containers that come and go change the machine's networks, which makes Chromium drop what it is loading; a journey
+    that met that is walked again.
+    """
+    settings: dict[str, Any] = {"base_url": stack.url, "ignore_https_errors": True, "locale": "en-GB", **options}
+    for attempt in range(5):
+        context = browser.new_context(**settings)
+        page = context.new_page()
+        problems = complaints(page, stack.url)
+        try:
+            steps(page)
+        except (AssertionError, Error):
+            if attempt == 4 or not any("ERR_NETWORK_CHANGED" in problem for problem in problems):
+                raise
+            continue
+        finally:
+            context.close()
+        if not any("ERR_NETWORK_CHANGED" in problem for problem in problems):
+            assert problems == []
+            return
+    pytest.fail("the machine's networks changed during each of five tries")
+
+
+def complaints(page: Page, origin: str) -> list[str]:
+    """A list that fills with what goes wrong in the page: errors, failed requests, requests to other origins."""
     problems: list[str] = []
 
-    def note(problem: str) -> None:
-        # A page that is left stops what it was still loading; containers that come and go change the networks.
-        if "ERR_ABORTED" not in problem and "ERR_NETWORK_CHANGED" not in problem:
-            problems.append(problem)
+    def failed(request: Request) -> None:
+        # A page that is left stops what it was still loading.
+        if request.failure != "net::ERR_ABORTED":
+            problems.append(f"{request.failure}: {request.url}")
 
-    page.on("console", lambda message: note(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: note(str(error)))
-    page.on("requestfailed", lambda request: note(f"{request.failure}: {request.url}"))
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", failed)
     page.on(
         "request",
-        lambda request: note(f"third party: {request.url}") if not request.url.startswith(stack.url) else None,
+        lambda request: problems.append(f"third party: {request.url}") if not request.url.startswith(origin) else None,
     )
-    return page, problems
-
-
-def visit(page: Page, path: str) -> None:
-    """Open `path`; again when the machine's networks changed meanwhile, which containers do that come and go."""
-    for _ in range(3):
-        try:
-            page.goto(path)
-        except Error as error:
-            if "ERR_NETWORK_CHANGED" not in error.message:
-                raise
-        else:
-            return
-    page.goto(path)
+    return problems
 
 
 def keep(page: Page, stack: LocalStack, name: str) -> None:
@@ -76,28 +83,30 @@ def keep(page: Page, stack: LocalStack, name: str) -> None:
 
 
 def test_a_reader_reads_an_article_and_comes_back(browser: Browser, stack: LocalStack) -> None:
-    page, problems = opened(browser, stack)
-    visit(page, "/")
-    keep(page, stack, "front")
-    title = page.locator("main article h2 a, main article h3 a").first
-    text = title.inner_text()
-    title.click()
-    assert page.locator("h1").first.inner_text() == text
-    keep(page, stack, "article")
-    page.locator("header a").first.click()
-    assert page.url.rstrip("/") == stack.url
-    assert problems == []
+    def steps(page: Page) -> None:
+        page.goto("/")
+        keep(page, stack, "front")
+        title = page.locator("main article h2 a, main article h3 a").first
+        text = title.inner_text()
+        title.click()
+        assert page.locator("h1").first.inner_text() == text
+        keep(page, stack, "article")
+        page.locator("header a").first.click()
+        assert page.url.rstrip("/") == stack.url
+
+    journey(browser, stack, steps)
 
 
 def test_the_language_switch_turns_the_page_chinese_and_stays(browser: Browser, stack: LocalStack) -> None:
-    page, problems = opened(browser, stack)
-    visit(page, "/")
-    page.locator('form[action="/i18n/setlang/"] button[value="zh-hans"]').first.click()
-    assert page.locator("html").get_attribute("lang").lower() == "zh-hans"  # type: ignore[union-attr]
-    page.reload()
-    assert page.locator("html").get_attribute("lang").lower() == "zh-hans"  # type: ignore[union-attr]
-    keep(page, stack, "front-zh")
-    assert problems == []
+    def steps(page: Page) -> None:
+        page.goto("/")
+        page.locator('form[action="/i18n/setlang/"] button[value="zh-hans"]').first.click()
+        assert str(page.locator("html").get_attribute("lang")).lower() == "zh-hans"
+        page.reload()
+        assert str(page.locator("html").get_attribute("lang")).lower() == "zh-hans"
+        keep(page, stack, "front-zh")
+
+    journey(browser, stack, steps)
 
 
 def brightness(page: Page) -> float:
@@ -114,29 +123,31 @@ def brightness(page: Page) -> float:
 
 
 def test_dark_follows_the_system_and_the_choice_overrides_it(browser: Browser, stack: LocalStack) -> None:
-    page, problems = opened(browser, stack, color_scheme="dark")
-    visit(page, "/")
-    assert brightness(page) < 80
-    keep(page, stack, "front-dark")
-    page.locator('form[action="/preferences/theme/"] button[value="light"]').first.click()
-    assert brightness(page) > 200
-    page.reload()
-    assert brightness(page) > 200
-    assert problems == []
+    def steps(page: Page) -> None:
+        page.goto("/")
+        assert brightness(page) < 80
+        keep(page, stack, "front-dark")
+        page.locator('form[action="/preferences/theme/"] button[value="light"]').first.click()
+        assert brightness(page) > 200
+        page.reload()
+        assert brightness(page) > 200
+
+    journey(browser, stack, steps, color_scheme="dark")
 
 
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
 def test_no_page_scrolls_sideways(browser: Browser, stack: LocalStack, language: str) -> None:
-    page, problems = opened(browser, stack, locale=language)
-    visit(page, "/")
-    paths = ["/", *set(page.eval_on_selector_all("main a", "links => links.map(a => a.pathname)"))]
-    for path in sorted(paths, key=lambda path: (path.count("/"), path))[:25]:
-        visit(page, path)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 800})
-            overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert overflow <= 0, f"{path} is {overflow} px too wide at {width} px"
-    visit(page, "/")
-    page.set_viewport_size({"width": 360, "height": 780})
-    keep(page, stack, f"front-360-{language}")
-    assert problems == []
+    def steps(page: Page) -> None:
+        page.goto("/")
+        paths = {"/", *page.eval_on_selector_all("main a", "links => links.map(a => a.pathname)")}
+        for path in sorted(paths, key=lambda path: (path.count("/"), path))[:25]:
+            page.goto(path)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 800})
+                overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+                assert overflow <= 0, f"{path} is {overflow} px too wide at {width} px"
+        page.goto("/")
+        page.set_viewport_size({"width": 360, "height": 780})
+        keep(page, stack, f"front-360-{language}")
+
+    journey(browser, stack, steps, locale=language)

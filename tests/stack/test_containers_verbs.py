@@ -200,3 +200,15 @@ def test_a_port_that_is_ours_is_not_taken(docker_prod: DockerStack) -> None:
         assert docker_prod.container("proxy") != before
     finally:
         docker_prod.run("up", "prod", HTTP_PORT=port)
+
+
+def test_development_never_runs_on_the_data_of_production(idle: DockerStack) -> None:
+    noted = idle.secret("mode")
+    noted.parent.mkdir(parents=True, exist_ok=True)
+    noted.write_text("prod\n")
+    try:
+        line = refused(idle.run("up", "dev", check=False))
+        assert f"the project {idle.project} is a prod stack with its own data" in line
+        assert things(idle) == ""
+    finally:
+        noted.unlink()
