@@ -113,6 +113,8 @@ def test_a_first_release_that_fails_leaves_nothing_running(idle: DockerStack) ->
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: CommandError: this release cannot be"
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={idle.project}") == ""
+    # The data it began is kept; the next test begins with none.
+    idle.remove()
 
 
 def test_a_second_start_at_the_same_time_is_refused(idle: DockerStack) -> None:
