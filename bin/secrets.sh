@@ -56,6 +56,13 @@ note_mode() {
   (umask 077 && echo "$MODE" >"$(secrets_directory)/mode")
 }
 
+# What an interrupted delivery left.
+remove_carriers() {
+  docker ps --all --quiet --filter "label=slipway.carrier=$PROJECT" | while read -r carrier; do
+    docker rm --force --volumes "$carrier" >/dev/null
+  done
+}
+
 # deliver VOLUME IMAGE UID:GID SECRET...: put copies of the secrets into a volume of the project, nothing else in it.
 deliver() {
   local volume=$1 image=$2 owner=$3 carrier
@@ -63,7 +70,7 @@ deliver() {
   docker volume create --label "com.docker.compose.project=$PROJECT" --label "com.docker.compose.volume=$volume" \
     "${PROJECT}_$volume" >/dev/null
   carrier=$(docker create --network none --volume "${PROJECT}_$volume:/run/secrets" \
-    --label "com.docker.compose.project=$PROJECT" --label "com.docker.compose.project.working_dir=$root/compose" "$image" true)
+    --label "slipway.carrier=$PROJECT" "$image" true)
   tar -C "$(secrets_directory)" --owner="${owner%:*}" --group="${owner#*:}" --numeric-owner --mode=0400 -c "$@" |
     docker cp --quiet - "$carrier:/run/secrets" || {
     docker rm --volumes "$carrier" >/dev/null

@@ -174,6 +174,8 @@ class DockerStack(LocalStack):
 
     def remove(self) -> None:
         """Remove containers, networks and volumes of this project, whatever state they are in."""
+        for carrier in docker("ps", "--all", "--quiet", "--filter", f"label=slipway.carrier={self.project}").split():
+            docker("rm", "--force", "--volumes", carrier)
         label = f"label=com.docker.compose.project={self.project}"
         for kind, listing in (
             ("container", ["ps", "--all"]),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import secrets
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -115,6 +118,31 @@ def test_a_first_release_that_fails_leaves_nothing_running(idle: DockerStack) ->
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={idle.project}") == ""
     # The data it began is kept; the next test begins with none.
     idle.remove()
+
+
+@pytest.mark.parametrize("step", ["Images", "Secrets", "PostgreSQL", "Release step"])
+def test_ctrl_c_before_it_is_up_leaves_nothing_running(idle: DockerStack, step: str) -> None:
+    with subprocess.Popen(
+        ["bin/containers", "up", "prod"],
+        cwd=idle.checkout,
+        env=idle.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as starting:
+        assert starting.stdout
+        assert any(step in line for line in starting.stdout)
+        # To the whole group, as a terminal does, in the middle of the next step.
+        time.sleep(0.3)
+        os.killpg(starting.pid, signal.SIGINT)
+        said = starting.stdout.read()
+        assert starting.wait(120) == 130, said
+    assert said.splitlines()[-1] == "stopped before it was up"
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={idle.project}") == ""
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=slipway.carrier={idle.project}") == ""
+    assert docker("network", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={idle.project}") == ""
 
 
 def test_a_second_start_at_the_same_time_is_refused(idle: DockerStack) -> None:
