@@ -17,8 +17,8 @@ import pytest
 from tests.stack.local import ROOT, LocalStack, copy_checkout, free_port, wait_for
 from tests.stack.needs import needs_docker
 
-# The tests' images are not those that a developer's own stack runs.
-RELEASE = "test"
+# Not the images that a developer's own stack runs; TEST_RELEASE keeps two runs of the tests apart.
+RELEASE = os.environ.get("TEST_RELEASE") or "test"
 SERVICES = ("db", "web", "worker", "proxy")
 # Seconds. In production a health check runs every ten.
 HEALTH_INTERVAL = "1s"

@@ -1,0 +1,200 @@
+"""Reads an image archive in the OCI layout, as BuildKit's `type=oci` and `docker save` write it, file by file.
+
+Format: https://github.com/opencontainers/image-spec (image-layout.md, manifest.md, layer.md). Standard library only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, Self
+
+# layer.md: a file of this name deletes the one it is named after; the second hides all that lies below its directory.
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+KINDS = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.DIRTYPE: "directory",
+    tarfile.SYMTYPE: "symbolic link",
+    tarfile.LNKTYPE: "hard link",
+    tarfile.CHRTYPE: "character device",
+    tarfile.BLKTYPE: "block device",
+    tarfile.FIFOTYPE: "pipe",
+}
+
+
+class ArchiveError(Exception):
+    """An archive that is no OCI image, or is damaged: the text is one line that names the file."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a layer. `path` begins with a slash; `mtime` is in seconds; `digest` is the SHA-256 of the content."""
+
+    path: str
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    mtime: float
+    size: int
+    target: str
+    digest: str
+    attributes: tuple[tuple[str, str], ...]
+    content: bytes | None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: the digest of what is stored (compressed), of the tar in it (`diff_id`), and the step that made it."""
+
+    digest: str
+    diff_id: str
+    size: int
+    created_by: str
+
+
+def nothing(path: str) -> bool:
+    """Keep the content of no file."""
+    return False
+
+
+class Image:
+    """The one image of an archive; a context manager.
+
+    Raises ArchiveError when the file is no OCI archive, holds no image, or what is read of it has not its digest.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._archive = tarfile.open(path, "r:")
+        except (OSError, tarfile.TarError) as error:
+            raise ArchiveError(f"{path} is no OCI archive: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._archive.close()
+
+    def _open(self, name: str) -> IO[bytes]:
+        try:
+            opened = self._archive.extractfile(name)
+        except (KeyError, tarfile.TarError) as error:
+            raise ArchiveError(f"{self.path} is damaged or no OCI archive: it has no {name}") from error
+        if not opened:
+            raise ArchiveError(f"{self.path}: {name} is no file")
+        return opened
+
+    def _blob(self, digest: str) -> bytes:
+        content = self._open(f"blobs/{digest.replace(':', '/')}").read()
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise ArchiveError(f"{self.path} is damaged: the content of {digest} has another digest")
+        return content
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the image: its manifest's, which names config and layers by theirs."""
+        index = json.loads(self._open("index.json").read())
+        for _ in range(2):
+            # Attestations are manifests of the platform "unknown".
+            found = [
+                entry
+                for entry in index.get("manifests", [])
+                if entry.get("platform", {}).get("architecture") != "unknown"
+            ]
+            if len({entry["digest"] for entry in found}) != 1:
+                raise ArchiveError(f"{self.path} holds {len(found)} images, not one")
+            if "index" not in found[0]["mediaType"] and "list" not in found[0]["mediaType"]:
+                break
+            index = json.loads(self._blob(found[0]["digest"]))
+        return str(found[0]["digest"])
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self._blob(self.digest))
+        return parsed
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self._blob(self.config_digest))
+        return parsed
+
+    @property
+    def config_digest(self) -> str:
+        return str(self.manifest["config"]["digest"])
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layers, lowest first."""
+        steps = [step.get("created_by", "") for step in self.config.get("history", []) if not step.get("empty_layer")]
+        ids = self.config["rootfs"]["diff_ids"]
+        steps += [""] * (len(ids) - len(steps))
+        return [
+            Layer(stored["digest"], diff_id, stored["size"], step)
+            for stored, diff_id, step in zip(self.manifest["layers"], ids, steps, strict=True)
+        ]
+
+    def entries(self, layer: Layer, keep: Callable[[str], bool] = nothing) -> Iterator[Entry]:
+        """Every file of a layer in its order, whiteouts too; with the content of those whose path `keep` accepts."""
+        stored = self._open(f"blobs/{layer.digest.replace(':', '/')}")
+        magic = stored.read(2)
+        stored.seek(0)
+        plain: IO[bytes] = gzip.open(stored) if magic == b"\x1f\x8b" else stored  # type: ignore[assignment]
+        try:
+            with tarfile.open(fileobj=plain, mode="r|") as archive:
+                for info in archive:
+                    yield read(archive, info, keep)
+        except (EOFError, OSError, tarfile.TarError) as error:
+            raise ArchiveError(f"{self.path} is damaged: layer {layer.digest} cannot be read ({error})") from error
+
+    def files(self, keep: Callable[[str], bool] = nothing) -> dict[str, Entry]:
+        """The file system that a container of the image sees, by path."""
+        found: dict[str, Entry] = {}
+        for layer in self.layers:
+            added: dict[str, Entry] = {}
+            hidden: list[str] = []
+            for entry in self.entries(layer, keep):
+                directory, _, name = entry.path.rpartition("/")
+                if name == OPAQUE:
+                    hidden.append(directory + "/")
+                elif name.startswith(WHITEOUT):
+                    removed = f"{directory}/{name.removeprefix(WHITEOUT)}"
+                    found.pop(removed, None)
+                    hidden.append(removed + "/")
+                else:
+                    added[entry.path] = entry
+            if hidden:
+                found = {path: entry for path, entry in found.items() if not path.startswith(tuple(hidden))}
+            found |= added
+        return found
+
+
+def read(archive: tarfile.TarFile, info: tarfile.TarInfo, keep: Callable[[str], bool]) -> Entry:
+    """The entry that `info` describes, read from `archive`."""
+    path = "/" + info.name.removeprefix("./").strip("/")
+    kind = KINDS.get(info.type, "unknown")
+    digest = ""
+    content = None
+    if kind == "file":
+        opened = archive.extractfile(info)
+        assert opened  # noqa: S101  (a regular file always has content)
+        if keep(path):
+            content = opened.read()
+            digest = hashlib.sha256(content).hexdigest()
+        else:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()  # type: ignore[arg-type]
+    attributes = tuple(
+        sorted((name, value) for name, value in info.pax_headers.items() if name.startswith("SCHILY.xattr."))
+    )
+    return Entry(
+        path, kind, info.mode, info.uid, info.gid, info.mtime, info.size, info.linkname, digest, attributes, content
+    )
