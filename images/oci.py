@@ -36,7 +36,7 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a layer. `path` begins with a slash; `mtime` is in seconds; `digest` is the SHA-256 of the content."""
+    """One file of a layer: `path` begins with a slash, `mtime` is in seconds, `digest` the content's SHA-256 (files only)."""
 
     path: str
     kind: str
@@ -75,7 +75,7 @@ class Image:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._archive = tarfile.open(path, "r:")
+            self._archive = tarfile.open(path, "r:")  # noqa: SIM115  (closed by __exit__)
         except (OSError, tarfile.TarError) as error:
             raise ArchiveError(f"{path} is no OCI archive: {error}") from error
 
