@@ -36,7 +36,7 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a layer: `path` begins with a slash, `mtime` is in seconds, `digest` the content's SHA-256 (files only)."""
+    """One file of a layer: absolute path, time in seconds, SHA-256 of the content (regular files only)."""
 
     path: str
     kind: str
