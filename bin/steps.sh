@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by bin/containers: prints steps with the time each took, and ends at the first that fails.
+# Sourced by bin/containers and bin/verify: prints steps with the time each took, and ends at the first that fails.
 
 # Set to the name of a function to have it called before the end.
 on_failure=

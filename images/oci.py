@@ -148,9 +148,11 @@ class Image:
         stored = self._open(f"blobs/{layer.digest.replace(':', '/')}")
         magic = stored.read(2)
         stored.seek(0)
-        plain: IO[bytes] = gzip.open(stored) if magic == b"\x1f\x8b" else stored  # type: ignore[assignment]
         try:
-            with tarfile.open(fileobj=plain, mode="r|") as archive:
+            with (
+                gzip.open(stored) if magic == b"\x1f\x8b" else stored as plain,
+                tarfile.open(fileobj=plain, mode="r|") as archive,
+            ):
                 for info in archive:
                     yield read(archive, info, keep)
         except (EOFError, OSError, tarfile.TarError) as error:
