@@ -8,7 +8,7 @@ SHELL := /bin/sh
 dev: ## Run the stack with live reload (ENGINE=docker|local PORT=8000 DETACH=1)
 	@bin/stack up dev
 .PHONY: prod-up
-prod-up: ## Run the stack with production settings (DOMAIN= HTTP_PORT= HTTPS_PORT=)
+prod-up: ## Run the stack with production settings (DOMAIN= HTTP_PORT= HTTPS_PORT= RELEASE=)
 	@bin/stack up prod
 .PHONY: down
 down: ## Stop the stack; the data is kept
@@ -70,9 +70,19 @@ lock: ## Resolve the requirements and the Debian packages anew and write the loc
 .PHONY: clean
 clean: ## Remove what was built; DATA=1 removes the databases and secrets of this checkout too
 	@bin/clean
-
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "; printf "Slipway: a Django site, from one command to production.\n\nUsage: make VERB [NAME=value …]\n"} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+##@ Release
+.PHONY: verify
+verify: ## Build all images twice, cold, and compare them byte for byte (AGAINST=digests.json STRICT=1)
+	@bin/verify
+.PHONY: release
+release: ## Write build/release-VERSION: verified images, digests, provenance (VERSION= KEY=)
+	@bin/release
+.PHONY: verify-release
+verify-release: ## Check a release: whole, unchanged, and by whom (RELEASE=directory PUBLIC_KEY=)
+	@bin/verify-release

@@ -85,6 +85,11 @@ class Image:
     def __exit__(self, *exception: object) -> None:
         self._archive.close()
 
+    def read(self, name: str) -> bytes:
+        """The content of a file of the archive itself, `index.json` for one."""
+        with self._open(name) as file:
+            return file.read()
+
     def _open(self, name: str) -> IO[bytes]:
         try:
             opened = self._archive.extractfile(name)
@@ -95,7 +100,7 @@ class Image:
         return opened
 
     def _blob(self, digest: str) -> bytes:
-        content = self._open(f"blobs/{digest.replace(':', '/')}").read()
+        content = self.read(f"blobs/{digest.replace(':', '/')}")
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ArchiveError(f"{self.path} is damaged: the content of {digest} has another digest")
         return content
@@ -103,7 +108,7 @@ class Image:
     @cached_property
     def digest(self) -> str:
         """The digest of the image: its manifest's, which names config and layers by theirs."""
-        index = json.loads(self._open("index.json").read())
+        index = json.loads(self.read("index.json"))
         for _ in range(2):
             # Attestations are manifests of the platform "unknown".
             found = [
@@ -154,7 +159,7 @@ class Image:
                 tarfile.open(fileobj=plain, mode="r|") as archive,
             ):
                 for info in archive:
-                    yield read(archive, info, keep)
+                    yield entry_of(archive, info, keep)
         except (EOFError, OSError, tarfile.TarError) as error:
             raise ArchiveError(f"{self.path} is damaged: layer {layer.digest} cannot be read ({error})") from error
 
@@ -180,7 +185,7 @@ class Image:
         return found
 
 
-def read(archive: tarfile.TarFile, info: tarfile.TarInfo, keep: Callable[[str], bool]) -> Entry:
+def entry_of(archive: tarfile.TarFile, info: tarfile.TarInfo, keep: Callable[[str], bool]) -> Entry:
     """The entry that `info` describes, read from `archive`."""
     path = "/" + info.name.removeprefix("./").strip("/")
     kind = KINDS.get(info.type, "unknown")

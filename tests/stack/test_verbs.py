@@ -16,7 +16,8 @@ RUN = ["dev", "prod-up", "down", "ps", "logs"]
 WORK = ["shell", "manage", "migrate", "seed"]
 CHECK = ["test", "lint", "fmt", "bench", "doctor"]
 BUILD = ["build", "base", "lock", "clean", "help"]
-VERBS = RUN + WORK + CHECK + BUILD
+RELEASE = ["verify", "release", "verify-release"]
+VERBS = RUN + WORK + CHECK + BUILD + RELEASE
 NO_DOCKER: dict[str, Any] = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
 
