@@ -134,13 +134,11 @@ def aspects(one: Entry, other: Entry) -> Iterator[str]:
 
 def content(one: bytes, other: bytes) -> str:
     """How two contents differ: the first line that does, where both are text; else sizes and the first byte."""
-    try:
-        lines = zip_longest(one.decode().splitlines(), other.decode().splitlines(), fillvalue="")
+    if b"\0" not in one + other:
+        lines = zip_longest(*(text.decode(errors="replace").splitlines() for text in (one, other)), fillvalue="")
         for number, (left, right) in enumerate(lines, start=1):
             if left != right:
                 return f"content, line {number}: {shown(left)} | {shown(right)}"
-    except UnicodeDecodeError:
-        pass
     at = next(
         (i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
     )
