@@ -8,8 +8,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import posixpath
 import tarfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,16 +101,31 @@ class Image:
             raise ArchiveError(f"{self.path}: {name} is no file")
         return opened
 
-    def _blob(self, digest: str) -> bytes:
-        content = self.read(f"blobs/{digest.replace(':', '/')}")
-        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+    def _checked(self, digest: str) -> IO[bytes]:
+        """The blob of a digest, opened once its content has been found to have it."""
+        stored = self._open(f"blobs/{digest.replace(':', '/')}")
+        try:
+            found = hashlib.file_digest(stored, "sha256").hexdigest()  # type: ignore[arg-type]
+            stored.seek(0)
+        except (OSError, tarfile.TarError) as error:
+            raise ArchiveError(f"{self.path} is damaged: {digest} cannot be read ({error})") from error
+        if f"sha256:{found}" != digest:
             raise ArchiveError(f"{self.path} is damaged: the content of {digest} has another digest")
-        return content
+        return stored
+
+    def _parsed(self, opened: IO[bytes], name: str) -> dict[str, Any]:
+        try:
+            parsed = json.loads(opened.read())
+        except (OSError, ValueError, tarfile.TarError) as error:
+            raise ArchiveError(f"{self.path} is damaged or no OCI archive: {name} is no JSON ({error})") from error
+        if not isinstance(parsed, dict):
+            raise ArchiveError(f"{self.path} is no OCI archive: {name} is no JSON object")
+        return parsed
 
     @cached_property
     def digest(self) -> str:
         """The digest of the image: its manifest's, which names config and layers by theirs."""
-        index = json.loads(self.read("index.json"))
+        index = self._parsed(self._open("index.json"), "index.json")
         for _ in range(2):
             # Attestations are manifests of the platform "unknown".
             found = [
@@ -118,49 +135,56 @@ class Image:
             ]
             if len({entry["digest"] for entry in found}) != 1:
                 raise ArchiveError(f"{self.path} holds {len(found)} images, not one")
-            if "index" not in found[0]["mediaType"] and "list" not in found[0]["mediaType"]:
+            media = found[0].get("mediaType", "")
+            if "index" not in media and "list" not in media:
                 break
-            index = json.loads(self._blob(found[0]["digest"]))
+            index = self._parsed(self._checked(found[0]["digest"]), found[0]["digest"])
         return str(found[0]["digest"])
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        parsed: dict[str, Any] = json.loads(self._blob(self.digest))
-        return parsed
+        return self._parsed(self._checked(self.digest), self.digest)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        parsed: dict[str, Any] = json.loads(self._blob(self.config_digest))
-        return parsed
+        return self._parsed(self._checked(self.config_digest), self.config_digest)
 
     @property
     def config_digest(self) -> str:
-        return str(self.manifest["config"]["digest"])
+        try:
+            return str(self.manifest["config"]["digest"])
+        except (KeyError, TypeError) as error:
+            raise ArchiveError(f"{self.path} is no OCI archive: its manifest names no config") from error
 
     @cached_property
     def layers(self) -> list[Layer]:
         """The layers, lowest first."""
         steps = [step.get("created_by", "") for step in self.config.get("history", []) if not step.get("empty_layer")]
-        ids = self.config["rootfs"]["diff_ids"]
-        steps += [""] * (len(ids) - len(steps))
-        return [
-            Layer(stored["digest"], diff_id, stored["size"], step)
-            for stored, diff_id, step in zip(self.manifest["layers"], ids, steps, strict=True)
-        ]
+        try:
+            ids = self.config["rootfs"]["diff_ids"]
+            steps += [""] * (len(ids) - len(steps))
+            return [
+                Layer(stored["digest"], diff_id, stored["size"], step)
+                for stored, diff_id, step in zip(self.manifest["layers"], ids, steps, strict=True)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArchiveError(f"{self.path} is damaged: its manifest and its config name different layers") from error
 
     def entries(self, layer: Layer, keep: Callable[[str], bool] = nothing) -> Iterator[Entry]:
         """Every file of a layer in its order, whiteouts too; with the content of those whose path `keep` accepts."""
-        stored = self._open(f"blobs/{layer.digest.replace(':', '/')}")
-        magic = stored.read(2)
+        stored = self._checked(layer.digest)
+        magic = stored.read(4)
         stored.seek(0)
+        if magic == b"\x28\xb5\x2f\xfd":
+            raise ArchiveError(
+                f"{self.path}: layer {layer.digest} is compressed with zstd; write it with compression=gzip"
+            )
+        plain: IO[bytes] = gzip.GzipFile(fileobj=stored) if magic[:2] == b"\x1f\x8b" else stored  # type: ignore[assignment]
         try:
-            with (
-                gzip.open(stored) if magic == b"\x1f\x8b" else stored as plain,
-                tarfile.open(fileobj=plain, mode="r|") as archive,
-            ):
+            with tarfile.open(fileobj=plain, mode="r|") as archive:
                 for info in archive:
                     yield entry_of(archive, info, keep)
-        except (EOFError, OSError, tarfile.TarError) as error:
+        except (EOFError, OSError, tarfile.TarError, zlib.error) as error:
             raise ArchiveError(f"{self.path} is damaged: layer {layer.digest} cannot be read ({error})") from error
 
     def files(self, keep: Callable[[str], bool] = nothing) -> dict[str, Entry]:
@@ -179,10 +203,32 @@ class Image:
                     hidden.append(removed + "/")
                 else:
                     added[entry.path] = entry
+                    # What takes a directory's place takes its content's too.
+                    if entry.kind != "directory" and entry.path in found and found[entry.path].kind == "directory":
+                        hidden.append(entry.path + "/")
             if hidden:
                 found = {path: entry for path, entry in found.items() if not path.startswith(tuple(hidden))}
             found |= added
         return found
+
+
+def resolve(files: Mapping[str, Entry], path: str) -> Entry | None:
+    """The file that a path leads to in what Image.files returned, through symbolic and hard links; None for nowhere."""
+    for _ in range(40):
+        names = path.strip("/").split("/")
+        for depth in range(1, len(names) + 1):
+            prefix = "/" + "/".join(names[:depth])
+            entry = files.get(prefix)
+            if entry and entry.kind == "symbolic link":
+                target = posixpath.join(posixpath.dirname(prefix), entry.target)
+                path = posixpath.normpath("/".join([target, *names[depth:]]))
+                break
+        else:
+            entry = files.get(path)
+            if entry is None or entry.kind != "hard link":
+                return entry
+            path = "/" + entry.target.removeprefix("./").strip("/")
+    return None
 
 
 def entry_of(archive: tarfile.TarFile, info: tarfile.TarInfo, keep: Callable[[str], bool]) -> Entry:
