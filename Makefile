@@ -67,6 +67,12 @@ base: ## Get the Debian base image: pulled by digest, or built from Debian's arc
 lock: ## Resolve the requirements and the Debian packages anew and write the locks
 	@bin/lock
 	@bin/apt-lock
+.PHONY: lock-check
+lock-check: ## Check offline that the locks are whole and match what is asked for
+	@bin/lock --check; status=$$?; bin/apt-lock --check && exit $$status
+.PHONY: outdated
+outdated: ## List what is newer than the locks: Python packages, Debian packages
+	@bin/outdated
 .PHONY: clean
 clean: ## Remove what was built; DATA=1 removes the databases and secrets of this checkout too
 	@bin/clean

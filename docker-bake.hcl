@@ -3,6 +3,7 @@
 variable "BASE_IMAGE" {}
 variable "PYTHON_VERSION" {}
 variable "SOURCE_DATE_EPOCH" {}
+variable "SNAPSHOT_URL" {}
 
 variable "RELEASE" {
   default = "dev"
@@ -37,7 +38,8 @@ target "base" {
   inherits   = ["common"]
   dockerfile = "services/base/Dockerfile"
   args = {
-    BASE_IMAGE = BASE_IMAGE
+    BASE_IMAGE   = BASE_IMAGE
+    SNAPSHOT_URL = SNAPSHOT_URL
   }
   tags = ["slipway/base:${RELEASE}"]
 }
