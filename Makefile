@@ -50,8 +50,11 @@ fmt: ## Format the code
 	@bin/venv dev
 	@bin/fmt
 .PHONY: bench
-bench: ## Measure start, sizes, memory and rebuild; table and build/bench.json
+bench: ## Measure start, sizes, memory and builds; table and build/bench.json
 	@bin/bench $(ARGS)
+.PHONY: bench-build
+bench-build: ## Measure a cold build of the images, and one after each kind of change
+	@bin/bench build
 .PHONY: doctor
 doctor: ## List what this machine has and lacks for each engine
 	@bin/doctor
@@ -75,4 +78,4 @@ clean: ## Remove what was built; DATA=1 removes the databases and secrets of thi
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "; printf "Slipway: a Django site, from one command to production.\n\nUsage: make VERB [NAME=value …]\n"} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

@@ -14,7 +14,7 @@ from tests.stack.local import LocalStack, copy_checkout
 
 RUN = ["dev", "prod-up", "down", "ps", "logs"]
 WORK = ["shell", "manage", "migrate", "seed"]
-CHECK = ["test", "lint", "fmt", "bench", "doctor"]
+CHECK = ["test", "lint", "fmt", "bench", "bench-build", "doctor"]
 BUILD = ["build", "base", "lock", "clean", "help"]
 VERBS = RUN + WORK + CHECK + BUILD
 NO_DOCKER: dict[str, Any] = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
