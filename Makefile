@@ -50,8 +50,11 @@ fmt: ## Format the code
 	@bin/venv dev
 	@bin/fmt
 .PHONY: bench
-bench: ## Measure start, sizes, memory and rebuild; table and build/bench.json
+bench: ## Measure start, sizes, memory and builds; table and build/bench.json
 	@bin/bench $(ARGS)
+.PHONY: bench-build
+bench-build: ## Measure a cold build of the images, and one after each kind of change
+	@bin/bench build
 .PHONY: doctor
 doctor: ## List what this machine has and lacks for each engine
 	@bin/doctor

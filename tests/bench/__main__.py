@@ -1,6 +1,8 @@
 """`make bench`: measures what the project promises, prints a table, keeps it in build/bench.json. Never a test.
 
-python -m tests.bench [start] [seed] [images] [rebuild] [memory]     (default: all that this machine can do)
+python -m tests.bench [start] [seed] [images] [build] [memory]     (default: all that this machine can do)
+
+Parts that are named are kept on their own: `build`, which is `make bench-build`, in build/bench-build.json.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tests.bench.build import CHANGES, Build, remove_images
+from tests.bench.build import build as build_copy
 from tests.stack.http import Client
 from tests.stack.local import ROOT, LocalStack, copy_checkout, free_port
 from tests.stack.needs import docker_answers
@@ -28,18 +33,27 @@ SEED_ARTICLES = 20_000
 
 @dataclass
 class Figure:
-    """One measured figure and its budget, both in `unit`; without a budget it is only reported."""
+    """One measured figure and its budget, both in `unit`; without a budget it is only reported.
+
+    `note` is printed beside it, `details` are only kept.
+    """
 
     name: str
     value: float
     unit: str
     budget: float | None = None
+    note: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
 
     def verdict(self) -> str:
         if self.budget is None:
             return ""
         over = self.value - self.budget
         return "ok" if over <= 0 else f"over by {over:.1f} {self.unit} ({over / self.budget:.0%})"
+
+    def remark(self) -> str:
+        """What stands beside the figure in the table."""
+        return "  ".join(filter(None, (self.verdict(), self.note)))
 
 
 @contextmanager
@@ -121,25 +135,40 @@ def tar_bytes(export: subprocess.Popen[bytes]) -> int:
     return total
 
 
-def rebuild() -> list[Figure]:
-    """Building the web image again after one changed line of Python, and of a template."""
+def build() -> list[Figure]:
+    """Building all images with no cache, then again after a change of each kind."""
+    release = f"bench-{os.getpid()}"
     figures = []
     with copied() as checkout:
-        build = [checkout / "bin/build", "web"]
-        quiet = {"check": True, "stdout": subprocess.DEVNULL}
-        environment = {**os.environ, "RELEASE": "bench"}
-        subprocess.run(build, env=environment, **quiet)  # type: ignore[call-overload]
-        for what, path, line in (
-            ("a line of Python", "services/web/blog/ranking.py", f"\nBENCH = {time.time()}\n"),
-            ("a template", "services/web/templates/404.html", f"{{# {time.time()} #}}\n"),
-        ):
-            with (checkout / path).open("a") as file:
-                file.write(line)
-            started = time.monotonic()
-            subprocess.run(build, env=environment, **quiet)  # type: ignore[call-overload]
-            figures.append(Figure(f"rebuild after {what}", time.monotonic() - started, "s", 10))
-        docker("image", "rm", "slipway/web:bench")
+        try:
+            before = build_copy(checkout, release, "--no-cache")
+            figures.append(build_figure("build of all images, no cache", before))
+            for what, change in CHANGES.items():
+                # A change must not be measured with what the one before it left to do.
+                before = build_copy(checkout, release)
+                change(checkout)
+                after = build_copy(checkout, release)
+                budget = None if what == "a Python requirement" else 10
+                figures.append(build_figure(f"build after {what}", after, before, budget))
+        finally:
+            remove_images(release)
     return figures
+
+
+def build_figure(name: str, done: Build, before: Build | None = None, budget: float | None = None) -> Figure:
+    """The seconds of a build, with its steps and layers; a layer of several images counts for each."""
+    layers = sum(map(len, done.layers.values()))
+    details: dict[str, Any] = {
+        "steps": len(done.steps),
+        "steps_run": [f"{step.stage}: {step.instruction}" for step in done.run],
+        "layers": layers,
+        "context_bytes": round(done.sent),
+    }
+    note = f"{len(done.run)} of {len(done.steps)} steps run, "
+    if before:
+        details["layers_kept"] = done.kept(before)
+        note += f"{done.kept(before)} of {layers} layers kept, "
+    return Figure(name, done.seconds, "s", budget, note + f"{done.sent / 1e3:.0f} kB sent", details)
 
 
 def memory() -> list[Figure]:
@@ -180,10 +209,10 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "start": start,
     "seed": seed,
     "images": images,
-    "rebuild": rebuild,
+    "build": build,
     "memory": memory,
 }
-NEED_DOCKER = {"images", "rebuild", "memory"}
+NEED_DOCKER = {"images", "build", "memory"}
 
 
 def main(names: list[str]) -> int:
@@ -205,14 +234,16 @@ def main(names: list[str]) -> int:
     print()
     for figure in figures:
         budget = f"≤ {figure.budget:g}" if figure.budget is not None else ""
-        print(f"  {figure.name:<{width}}  {figure.value:10.1f} {figure.unit:<10} {budget:>6}  {figure.verdict()}")
+        print(
+            f"  {figure.name:<{width}}  {figure.value:10.1f} {figure.unit:<10} {budget:>6}  {figure.remark()}".rstrip()
+        )
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     report = {
         "machine": system,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "figures": [asdict(figure) for figure in figures],
     }
-    target = ROOT / "build" / "bench.json"
+    target = ROOT / "build" / f"{'-'.join(['bench', *names])}.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\n  kept in {target.relative_to(ROOT)}")

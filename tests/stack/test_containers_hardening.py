@@ -63,6 +63,20 @@ def test_nothing_put_into_the_temporary_directory_runs(docker_prod: DockerStack,
     assert said.split()[-1] == "126"
 
 
+# What each service may be reached at by the network; uWSGI has a socket in a volume.
+LISTENING: dict[str, set[int]] = {"db": {5432}, "web": set(), "worker": set(), "proxy": {8080, 8443}}
+
+
+@every_service
+def test_nothing_listens_but_the_server(docker_prod: DockerStack, service: str) -> None:
+    """A line of /proc/net/tcp: number, local address, remote address, state. 0A is LISTEN."""
+    sockets = docker_prod.execute(service, "bash", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null")
+    listening = [line.split()[1] for line in sockets.splitlines() if line.split()[3] == "0A"]
+    # Docker's own name server, 127.0.0.11, is in the network of every container.
+    ports = {int(address.rpartition(":")[2], 16) for address in listening if not address.startswith("0B00007F:")}
+    assert ports == LISTENING[service]
+
+
 @every_service
 def test_memory_processors_and_processes_are_limited(docker_prod: DockerStack, service: str) -> None:
     limits = docker_prod.inspect(service)["HostConfig"]
