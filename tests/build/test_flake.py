@@ -285,6 +285,7 @@ def test_what_is_unused_is_found(text: str, names: list[str]) -> None:
         ("{\n\n\n}\n", ["3: two empty lines"]),
         ("{ }", ["1: no newline at the end"]),
         ("# " + "x" * 119 + "\n{ }\n", ["1: 121 characters"]),
+        ("# " + "x" * 118 + "\n" + "x" * 101 + "\n", ["2: 101 characters"]),
         ("{\n  a = ''\n     text\n  '';\n}\n", []),
         ("{\n  a = {\n    b = 1;\n  };\n}\n", []),
     ],

@@ -1,5 +1,5 @@
 {
-  description = "Stands in for nixpkgs in test_flake.py: it has the attributes named in attributes.txt and no other";
+  description = "Stands in for nixpkgs in test_flake.py, with what is named here and no more";
 
   outputs =
     _:
@@ -12,9 +12,11 @@
             value = f name;
           }) names
         );
-      words = line: builtins.filter builtins.isString (builtins.split " +" line);
-      lines = builtins.filter builtins.isString (builtins.split "\n" (builtins.readFile ./attributes.txt));
-      names = builtins.filter (name: name != "" && name != "#") (map (line: builtins.head (words line)) lines);
+      strings = builtins.filter builtins.isString;
+      lines = strings (builtins.split "\n" (builtins.readFile ./attributes.txt));
+      firstWord = line: builtins.head (strings (builtins.split " +" line));
+      names = builtins.filter (name: name != "" && name != "#") (map firstWord lines);
+      packageNames = map (package: package.name);
       describe =
         package:
         removeAttrs package [
@@ -26,7 +28,7 @@
       lib = {
         inherit genAttrs;
         getExe = program: program;
-        makeLibraryPath = packages: builtins.concatStringsSep ":" (map (package: "${package}/lib") packages);
+        makeLibraryPath = names: builtins.concatStringsSep ":" (map (name: "${name}/lib") names);
         optionalAttrs = condition: attributes: if condition then attributes else { };
         optionalString = condition: string: if condition then string else "";
         optionals = condition: list: if condition then list else [ ];
@@ -57,7 +59,7 @@
                 cc.cc.lib.outPath = "/nixpkgs/gcc-lib";
                 hostPlatform.isLinux = builtins.match ".*-linux" system != null;
               };
-              mkShellNoCC = arguments: arguments // { packages = map (package: package.name) arguments.packages; };
+              mkShellNoCC = shell: shell // { packages = packageNames shell.packages; };
               runCommand =
                 name:
                 {
@@ -77,7 +79,7 @@
                 }:
                 {
                   inherit name runtimeEnv text;
-                  runtimeInputs = map (package: package.name) runtimeInputs;
+                  runtimeInputs = packageNames runtimeInputs;
                 };
             }
           );
