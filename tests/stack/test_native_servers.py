@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -66,8 +67,11 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 def libraries(process: int) -> set[str]:
     """LD_LIBRARY_PATH of a process and its children. (uWSGI writes titles over its own, but not over its daemon's.)"""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    found = b"".join(Path(f"/proc/{number}/environ").read_bytes() for number in (process, *children))
+    found = b""
+    for number in (process, *Path(f"/proc/{process}/task/{process}/children").read_text().split()):
+        # A reload ends some while we look.
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            found += Path(f"/proc/{number}/environ").read_bytes()
     return {entry.decode() for entry in found.split(b"\0") if entry.startswith(b"LD_LIBRARY_PATH=")}
 
 
@@ -113,8 +117,9 @@ def test_an_edit_reloads_it(native: LocalStack) -> None:
 
 
 def test_libraries_for_the_wheels_reach_the_application(native: LocalStack) -> None:
+    wanted = {"LD_LIBRARY_PATH=/nonexistent/for-wheels"}
     for name in ("web", "worker"):
-        assert libraries(native.processes()[name]) == {"LD_LIBRARY_PATH=/nonexistent/for-wheels"}
+        wait_for(lambda name=name: libraries(native.processes()[name]) == wanted, 20, f"{name} has the libraries")  # type: ignore[misc]
 
 
 def test_it_stops_and_with_production_settings_nginx_sends_the_static_files(native: LocalStack) -> None:
