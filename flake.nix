@@ -1,31 +1,81 @@
 {
   description = "Slipway: nginx, uWSGI, Django and PostgreSQL with one command";
 
-  # The one input. To move it: `nix flake update`, read nixpkgs' release notes, `nix flake check`, commit both files.
-  # 26.05 is supported to the end of 2026; then the branch named here becomes nixos-26.11.
+  # The one input; docs/development.md says how it is moved. 26.05 is supported to the end of 2026.
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
 
   outputs =
-    { nixpkgs, ... }:
+    { self, nixpkgs }:
     let
       inherit (nixpkgs) lib;
-      systems = [
+      linux = [
         "x86_64-linux"
         "aarch64-linux"
+      ];
+      # For the shell and the checks; the local engine needs Linux.
+      systems = linux ++ [
         "x86_64-darwin"
         "aarch64-darwin"
       ];
-      forEachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+      forEach = names: f: lib.genAttrs names (system: f nixpkgs.legacyPackages.${system});
+
+      # uWSGI loads Python as a plugin, built for the interpreter that the application runs on.
+      uwsgi =
+        pkgs:
+        pkgs.uwsgi.override {
+          plugins = [ "python3" ];
+          python3 = pkgs.python313;
+        };
+
+      # The local engine with servers of nixpkgs: docs/configuration.md explains the variables.
+      engine = pkgs: {
+        NGINX_PROGRAM = "${pkgs.nginx}/bin/nginx";
+        POSTGRES_BIN = "${pkgs.postgresql_17}/bin";
+        SERVER_PROGRAM = "${uwsgi pkgs}/bin/uwsgi";
+        PYTHON = "${pkgs.python313}/bin/python3";
+        WHEEL_LIBRARIES = lib.makeLibraryPath [
+          pkgs.stdenv.cc.cc.lib
+          pkgs.zlib
+        ];
+        # Beside those of the wheels, whose PostgreSQL is another major.
+        VENV = ".venv-nix";
+        LOCAL_STATE = ".local/nix";
+      };
+
+      # What make and the scripts of the local engine call.
+      scripts = pkgs: [
+        pkgs.bash
+        pkgs.coreutils
+        pkgs.findutils
+        pkgs.gawk
+        pkgs.gnugrep
+        pkgs.gnumake
+        pkgs.gnused
+      ];
+
+      # What bin/lint calls, but for mypy.
+      linters = pkgs: [
+        pkgs.actionlint
+        pkgs.check-jsonschema
+        pkgs.deadnix
+        pkgs.djlint
+        pkgs.hadolint
+        pkgs.nixfmt
+        pkgs.ruff
+        pkgs.shellcheck
+        pkgs.shfmt
+        pkgs.statix
+        pkgs.zizmor
+      ];
 
       # What the Makefile and the scripts in bin/ call.
       tools =
         pkgs:
-        [
-          pkgs.bash
-          pkgs.coreutils
+        scripts pkgs
+        ++ linters pkgs
+        ++ [
           pkgs.curl
           pkgs.git
-          pkgs.gnumake
           pkgs.jq
           pkgs.openssl
           # Django's makemessages; catalogues are compiled without it.
@@ -35,7 +85,6 @@
           pkgs.python313
           pkgs.python311
 
-          # The local engine prefers these to the wheels.
           pkgs.nginx
           pkgs.postgresql_17
 
@@ -43,20 +92,9 @@
           pkgs.docker-client
           pkgs.docker-buildx
           pkgs.docker-compose
-
-          # For editors, and where a wheel carries no binary.
-          pkgs.actionlint
-          pkgs.hadolint
-          pkgs.nixfmt
-          pkgs.shellcheck
-          pkgs.shfmt
         ]
         ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
-          # uWSGI loads Python as a plugin, built for the interpreter that the application runs on.
-          (pkgs.uwsgi.override {
-            plugins = [ "python3" ];
-            python3 = pkgs.python313;
-          })
+          (uwsgi pkgs)
           # The base image, where no registry answers.
           pkgs.mmdebstrap
           # The browser of tests/stack.
@@ -64,25 +102,75 @@
         ];
     in
     {
-      devShells = forEachSystem (pkgs: {
-        default = pkgs.mkShellNoCC {
-          packages = tools pkgs;
-          # Nix sets these for its own builds: one would date every image to 1980, the other leak packages into .venv.
-          shellHook = "unset SOURCE_DATE_EPOCH PYTHONPATH";
-        };
+      devShells = forEach systems (pkgs: {
+        default = pkgs.mkShellNoCC (
+          {
+            packages = tools pkgs;
+            # Nix sets these for its own builds: one would date every image to 1980, the other leak packages into .venv.
+            shellHook = "unset SOURCE_DATE_EPOCH PYTHONPATH";
+          }
+          // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (engine pkgs)
+        );
       });
 
-      # Every attribute above exists, builds, and answers.
-      checks = forEachSystem (pkgs: {
+      apps = forEach linux (
+        pkgs:
+        let
+          dev = {
+            type = "app";
+            program = lib.getExe (
+              pkgs.writeShellApplication {
+                name = "slipway-dev";
+                runtimeInputs = scripts pkgs;
+                runtimeEnv = engine pkgs;
+                text = ''
+                  if ! [[ -f Makefile && -f services/web/serve.py ]]; then
+                    echo "slipway-dev: $PWD is not the top of a checkout of Slipway: go there first" >&2
+                    exit 1
+                  fi
+                  exec make dev ENGINE=local "$@"
+                '';
+              }
+            );
+          };
+        in
+        {
+          inherit dev;
+          default = dev;
+        }
+      );
+
+      checks = forEach systems (pkgs: {
+        lint =
+          pkgs.runCommand "slipway-lint"
+            {
+              nativeBuildInputs = linters pkgs;
+              # Haskell's programs read files in it.
+              LANG = "C.UTF-8";
+            }
+            ''
+              cp -r ${self} checkout
+              chmod -R u+w checkout
+              bash checkout/bin/lint --system
+              touch $out
+            '';
+
+        # Every attribute above exists, builds, and answers; the servers and Python in the majors of the images.
         tools = pkgs.runCommand "slipway-tools" { nativeBuildInputs = tools pkgs; } (
           ''
             actionlint -version
+            awk --version
             bash --version
+            check-jsonschema --version
             curl --version
+            deadnix --version
+            djlint --version
             docker --version
             docker-buildx version
             docker-compose version
+            find --version
             git --version
+            grep --version
             hadolint --version
             jq --version
             make --version
@@ -90,15 +178,20 @@
             nginx -v
             nixfmt --version
             openssl version
-            postgres --version
+            postgres --version | grep -F '(PostgreSQL) 17.'
             python3 --version | grep -F 'Python 3.13.'
             python3.11 --version
+            ruff --version
+            sed --version
             sha256sum --version
             shellcheck --version
             shfmt --version
+            statix --help
+            zizmor --version
           ''
           + lib.optionalString pkgs.stdenv.hostPlatform.isLinux ''
-            uwsgi --version
+            uwsgi --plugin python3 --python-version | grep -F '3.13.'
+            uwsgi --version | grep -F '2.0.'
             mmdebstrap --version
             HOME=$TMPDIR chromium --version
           ''
@@ -106,6 +199,6 @@
         );
       });
 
-      formatter = forEachSystem (pkgs: pkgs.nixfmt);
+      formatter = forEach systems (pkgs: pkgs.nixfmt);
     };
 }

@@ -67,6 +67,20 @@ def nginx_program() -> str:
     return str(found[0])
 
 
+def uwsgi_program() -> str:
+    """The uWSGI that SERVER_PROGRAM names, else the environment's own. Raises StackError when there is none."""
+    named = os.environ.get("SERVER_PROGRAM")
+    if named:
+        found = shutil.which(named)
+        if not found:
+            raise StackError(f"SERVER_PROGRAM={named} is no program: name uWSGI, or leave it out")
+        return str(Path(found).absolute())
+    wheel = Path(sys.prefix) / "bin" / "uwsgi"
+    if not wheel.exists():
+        raise StackError("uWSGI is not installed: `make dev` installs it, or name one in SERVER_PROGRAM")
+    return str(wheel)
+
+
 def nginx_features(program: str) -> str:
     """What `nginx -V` says; empty when it does not run."""
     try:
@@ -102,9 +116,12 @@ class Stack:
     def django_environment(self, role: str = "app") -> dict[str, str]:
         """What the Django project reads; `role` is the database role: `app` for the site, `owner` for migrations."""
         places, debug = self.places, self.mode == "dev"
+        # Of what runs only Python has wheels in it; a system's own programs must not meet these libraries.
+        libraries = os.environ.get("WHEEL_LIBRARIES")
         hosts = os.environ.get("ALLOWED_HOSTS") or "localhost,127.0.0.1,[::1]"
         return {
             **inherited_environment(),
+            **({"LD_LIBRARY_PATH": libraries} if libraries else {}),
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(places.web),
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -131,7 +148,7 @@ class Stack:
             "GENERATION": str(time.time_ns() // 1_000_000),
             "INSTANCE": "local",
             "STATS_PATH": str(self.places.run / "stats.sock"),
-            "SERVER_PROGRAM": str(Path(sys.prefix) / "bin" / "uwsgi"),
+            "SERVER_PROGRAM": uwsgi_program(),
             "WEB_PROCESSES": os.environ.get("WEB_PROCESSES") or "2",
             **({"AUTORELOAD": "1", "WSGI_MODULE": "config.wsgi_dev:application"} if self.mode == "dev" else {}),
         }

@@ -10,7 +10,7 @@ every deployment: a restarted container of an older one never takes the name fro
 
 Environment: SOCKET_DIR; GENERATION (whole number, default 0); INSTANCE (default: the host name);
 WEB_PROCESSES (default 2); LISTEN_QUEUE (default 1024, lowered to the kernel's limit); STATS_PATH; AUTORELOAD;
-WSGI_MODULE (default config.wsgi:application).
+WSGI_MODULE (default config.wsgi:application); SERVER_PROGRAM (default: the uwsgi beside the interpreter).
 """
 
 from __future__ import annotations
@@ -173,6 +173,26 @@ def backlog() -> int:
     return min(int(wanted), limit)
 
 
+def python_options(program: str) -> list[str]:
+    """What a uWSGI from elsewhere needs to run this environment; distributions make Python a plugin of it.
+
+    Exits when it has no Python, or another one than the environment's: compiled modules fit one version only.
+    """
+    import subprocess
+
+    plugin: list[str]
+    for plugin in ([], ["--plugin", "python3"]):
+        probe = subprocess.run([program, *plugin, "--python-version"], capture_output=True, text=True, check=False)
+        if probe.returncode == 0:
+            break
+    else:
+        fail(f"{program} has no Python: install its plugin `python3` (Debian: apt-get install uwsgi-plugin-python3)")
+    theirs, ours = probe.stdout.strip().rpartition(".")[0], f"{sys.version_info.major}.{sys.version_info.minor}"
+    if theirs != ours:
+        fail(f"{program} runs Python {theirs}, the environment {sys.prefix} is of {ours}: set PYTHON to a {theirs}")
+    return [*plugin, "--virtualenv", sys.prefix]
+
+
 def serve(sockets: Path, own: str) -> NoReturn:
     """Check the configuration, sweep, and become uWSGI."""
     processes = os.environ.get("WEB_PROCESSES") or "2"
@@ -192,12 +212,15 @@ def serve(sockets: Path, own: str) -> NoReturn:
         STATS_PATH=os.environ.get("STATS_PATH") or "/tmp/uwsgi-stats.sock",  # noqa: S108  (the container's own tmpfs)
         PYTHON=sys.executable,
     )
-    program = os.environ.get("SERVER_PROGRAM") or str(Path(sys.executable).parent / "uwsgi")
+    beside = str(Path(sys.executable).parent / "uwsgi")
+    program = os.environ.get("SERVER_PROGRAM") or beside
+    # The one beside the interpreter has it built in.
+    options = [] if program == beside else python_options(program)
     with Path(program).open("rb") as file:
         is_script = file.read(2) == b"#!"
     os.environ["SERVER_BINARY"] = sys.executable if is_script else program
     # `listen` is read before variables are put into an ini.
-    os.execv(program, [program, "--listen", str(backlog()), "--ini", "uwsgi.ini"])  # noqa: S606
+    os.execv(program, [program, *options, "--listen", str(backlog()), "--ini", "uwsgi.ini"])  # noqa: S606
 
 
 def main(arguments: list[str]) -> int:

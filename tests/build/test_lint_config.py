@@ -99,6 +99,37 @@ def test_a_linter_finds_its_fault(
     assert answer.stderr.startswith(f"lint: 0 passed, 1 failed: {tool} ")
 
 
+def test_what_reads_nix_finds_its_fault_where_it_is_installed(checkout: Path) -> None:
+    (checkout / "x.nix").write_text("{ a = 1 }\n", encoding="utf-8")
+    answer = lint(checkout, "--tool", "nix")
+    if shutil.which("nix-instantiate") or os.environ.get("CI") == "true":
+        assert answer.returncode == 1
+        assert "syntax error" in answer.stdout
+    else:
+        # What nobody looked at is not called sound.
+        assert (answer.returncode, answer.stdout) == (0, "")
+
+
+def test_with_the_tools_of_the_system_it_needs_neither_environment_nor_git(checkout: Path, tmp_path: Path) -> None:
+    shutil.rmtree(checkout / ".git")
+    # The scripts source it.
+    shutil.copy(ROOT / "pins.env", checkout)
+    (checkout / "local").mkdir()
+    (checkout / "local" / "x.py").write_text('"""A module."""\n\nimport os\n', encoding="utf-8")
+    nothing = {"VENV": str(tmp_path / "nothing")}
+
+    answer = lint(checkout, "--system", PATH=f"{sys.prefix}/bin:{os.environ['PATH']}", **nothing)
+    ran = {
+        line.split()[0]: line.split()[3] for line in answer.stdout.splitlines() if re.match(r"[a-z-]+ +[0-9.]+ s", line)
+    }
+    assert ran == {"ruff": "FAILED", "ruff-format": "ok", "shellcheck": "ok", "shfmt": "ok", "paths": "ok"}
+    assert "F401" in answer.stdout
+
+    answer = lint(checkout, "--system", PATH="/usr/bin:/bin", **nothing)
+    assert answer.returncode == 1
+    assert "lint: ruff is not on PATH" in answer.stdout
+
+
 def test_mypy_wants_types_in_local_and_in_the_project(checkout: Path) -> None:
     settings = checkout / "services" / "web" / "config" / "settings.py"
     settings.parent.mkdir(parents=True)

@@ -263,8 +263,8 @@ class TinyProject:
     url: str
 
     def lock(self, version: str, digest: str | None = None) -> None:
-        """Write local.in and dev.in, and locks that match them."""
-        for layer in ("local", "dev"):
+        """Write the .in of each layer that bin/venv knows, and locks that match them."""
+        for layer in ("native", "local", "dev"):
             (self.root / "requirements" / f"{layer}.in").write_text(f"tiny=={version}\n", encoding="utf-8")
             checksum = hashlib.sha256(f"python 3.11\ntiny=={version}\n".encode()).hexdigest()
             (self.root / "requirements" / f"{layer}.txt").write_text(
@@ -334,9 +334,18 @@ def test_a_package_that_the_index_lacks_is_named(made: TinyProject) -> None:
         one_line(made.venv(), "has no file of tiny==3.0 for Python")
 
 
-def test_an_environment_for_development_serves_the_local_engine_too(made: TinyProject) -> None:
+def test_an_environment_holds_the_layers_below_its_own(made: TinyProject) -> None:
+    assert made.venv("native").stdout == ""
     assert "requirements/dev.txt" in made.venv("dev").stdout
     assert made.venv("local").stdout == ""
+    assert made.venv("native").stdout == ""
+
+
+def test_an_environment_without_servers_gets_them_when_they_are_wanted(tiny: TinyProject, tmp_path: Path) -> None:
+    tiny.lock("1.0")
+    environment = str(tmp_path / "venv")
+    assert "requirements/native.txt" in tiny.venv("native", VENV=environment).stdout
+    assert "requirements/local.txt" in tiny.venv("local", VENV=environment).stdout
 
 
 def test_two_at_once_make_an_unfinished_environment_anew_and_once(made: TinyProject) -> None:

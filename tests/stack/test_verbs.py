@@ -108,11 +108,14 @@ def test_deleting_the_data_needs_a_confirmation(idle: LocalStack) -> None:
     assert "YES=1" in one_error(idle.make("clean", check=False, DATA="1", **NO_DOCKER))
 
 
-def test_clean_keeps_the_data_unless_told_and_then_removes_all(tmp_path: Path) -> None:
-    stack = LocalStack(copy_checkout(tmp_path), "prod", **NO_DOCKER)
+@pytest.mark.parametrize("state", [".local", ".local/nix"])
+def test_clean_keeps_the_data_unless_told_and_then_removes_all(tmp_path: Path, state: str) -> None:
+    stack = LocalStack(copy_checkout(tmp_path), "prod", LOCAL_STATE=state, **NO_DOCKER)
     stack.start()
+    # Who cleans up need not know that another state runs.
+    assert "runs: `make down` first" in stack.make("clean", check=False, LOCAL_STATE="").stderr
     stack.stop()
-    data = (tmp_path / ".local/postgres").resolve()
+    data = (tmp_path / state / "postgres").resolve()
     # The environment of the tests is not this checkout's to remove.
     assert os.path.realpath(stack.environment["VENV"]) != os.path.realpath(tmp_path / ".venv")
     stack.make("clean")

@@ -1,8 +1,8 @@
 {
-  description = "Stands in for nixpkgs in test_flake.py: it has the attributes named in attributes.txt and no other";
+  description = "Stands in for nixpkgs in test_flake.py, with what is named here and no more";
 
   outputs =
-    { ... }:
+    _:
     let
       genAttrs =
         names: f:
@@ -12,15 +12,26 @@
             value = f name;
           }) names
         );
-      words = line: builtins.filter builtins.isString (builtins.split " +" line);
-      lines = builtins.filter builtins.isString (builtins.split "\n" (builtins.readFile ./attributes.txt));
-      names = builtins.filter (name: name != "" && name != "#") (map (line: builtins.head (words line)) lines);
+      strings = builtins.filter builtins.isString;
+      lines = strings (builtins.split "\n" (builtins.readFile ./attributes.txt));
+      firstWord = line: builtins.head (strings (builtins.split " +" line));
+      names = builtins.filter (name: name != "" && name != "#") (map firstWord lines);
+      packageNames = map (package: package.name);
+      describe =
+        package:
+        removeAttrs package [
+          "outPath"
+          "override"
+        ];
     in
     {
       lib = {
         inherit genAttrs;
-        optionals = condition: list: if condition then list else [ ];
+        getExe = program: program;
+        makeLibraryPath = names: builtins.concatStringsSep ":" (map (name: "${name}/lib") names);
+        optionalAttrs = condition: attributes: if condition then attributes else { };
         optionalString = condition: string: if condition then string else "";
+        optionals = condition: list: if condition then list else [ ];
       };
       legacyPackages =
         genAttrs
@@ -34,19 +45,42 @@
             system:
             genAttrs names (name: {
               inherit name;
-              override = arguments: {
-                inherit name;
-                plugins = arguments.plugins;
-                python3 = arguments.python3.name;
-              };
+              outPath = "/nixpkgs/${name}";
+              override =
+                { plugins, python3 }:
+                {
+                  inherit name plugins;
+                  outPath = "/nixpkgs/${name}";
+                  python3 = python3.name;
+                };
             })
             // {
-              stdenv.hostPlatform.isLinux = builtins.match ".*-linux" system != null;
-              mkShellNoCC = arguments: arguments // { packages = map (package: package.name) arguments.packages; };
-              runCommand = name: arguments: script: {
-                inherit name script;
-                tools = map (package: removeAttrs package [ "override" ]) arguments.nativeBuildInputs;
+              stdenv = {
+                cc.cc.lib.outPath = "/nixpkgs/gcc-lib";
+                hostPlatform.isLinux = builtins.match ".*-linux" system != null;
               };
+              mkShellNoCC = shell: shell // { packages = packageNames shell.packages; };
+              runCommand =
+                name:
+                {
+                  nativeBuildInputs,
+                  LANG ? "",
+                }:
+                script: {
+                  inherit name script LANG;
+                  tools = map describe nativeBuildInputs;
+                };
+              writeShellApplication =
+                {
+                  name,
+                  runtimeInputs,
+                  runtimeEnv,
+                  text,
+                }:
+                {
+                  inherit name runtimeEnv text;
+                  runtimeInputs = packageNames runtimeInputs;
+                };
             }
           );
     };
