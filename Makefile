@@ -67,6 +67,12 @@ base: ## Get the Debian base image: pulled by digest, or built from Debian's arc
 lock: ## Resolve the requirements and the Debian packages anew and write the locks
 	@bin/lock
 	@bin/apt-lock
+.PHONY: sbom
+sbom: ## Write a bill of materials for each image, checked against the locks, in build/sbom/
+	@bin/sbom
+.PHONY: scan
+scan: ## Look for known vulnerabilities of what is locked and installed (DEBIAN_FEED= PYTHON_FEED_URL= FAIL_ON=any)
+	@bin/scan
 .PHONY: clean
 clean: ## Remove what was built; DATA=1 removes the databases and secrets of this checkout too
 	@bin/clean

@@ -114,7 +114,11 @@ def of_copyright(text: str) -> list[License]:
         names = [part for one in declared if one and one.synopsis for part in parts(one.synopsis)]
     except (Error, ValueError):
         names = []
-    return named(names or [found.rstrip(".") for found in re.findall(r"/common-licenses/([A-Za-z0-9.+-]+)", text)])
+    if names:
+        return named(names)
+    # In prose, GPL-3 may mean that version or any later one: its name is not exact.
+    common = {found.rstrip(".") for found in re.findall(r"/common-licenses/([A-Za-z0-9.+-]+)", text)}
+    return [licence(name) for name in sorted(common)]
 
 
 def of_metadata(metadata: Message) -> list[License]:

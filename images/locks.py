@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
-from pip_requirements_parser import RequirementsFile
+from pip_requirements_parser import InstallationError, RequirementsFile
 
 
 class LockError(Exception):
@@ -62,11 +62,12 @@ def python(path: Path, environment: Mapping[str, str] | None = None) -> dict[str
     Raises LockError when a line is not one exact version with hashes.
     """
     try:
+        path.open("rb").close()
         parsed = RequirementsFile.from_file(str(path))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, InstallationError) as error:
         raise LockError(f"{path} cannot be read ({error}): run `make lock`") from error
     for line in parsed.invalid_lines:
-        raise LockError(f"{path} line {line.line_number} is no requirement ({line.error_message}): run `make lock`")
+        raise LockError(f"{path} line {line.line_number} is no requirement: run `make lock`")
     found: dict[str, Locked] = {}
     for requirement in parsed.requirements:
         if requirement.marker is not None and not requirement.marker.evaluate(dict(environment or {})):

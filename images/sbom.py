@@ -257,7 +257,8 @@ def component(package: Package, lock: Locked | None) -> Component:
     properties = [Property(name="slipway:location", value=package.location)]
     if lock:
         properties.append(Property(name="slipway:lock", value=lock.where))
-    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=value) for value in lock.hashes] if lock else []
+    locked = lock.hashes if lock and lock.version == package.version else ()
+    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=value) for value in locked]
     python = package.purl.type == "pypi"
     return Component(
         type=ComponentType.LIBRARY,
