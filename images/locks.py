@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
-from pip_requirements_parser import InstallationError, RequirementsFile
+from pip_requirements_parser import RequirementsFile
 
 
 class LockError(Exception):
@@ -35,10 +35,9 @@ def debian(path: Path, section: str, architecture: str) -> dict[str, Locked]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path} cannot be read ({error}): run `make lock`") from error
-    heads = [line for line in lines if line in (f"[{section} {architecture}]", f"[{section}]")]
-    if not heads:
+    head = next((head for head in (f"[{section} {architecture}]", f"[{section}]") if head in lines), None)
+    if not head:
         raise LockError(f"{path} has no section [{section} {architecture}]: run `make lock`")
-    head = min(heads, key=lambda line: line == f"[{section}]")
     found: dict[str, Locked] = {}
     for number, line in enumerate(lines[lines.index(head) + 1 :], lines.index(head) + 2):
         if line.startswith("["):
@@ -64,7 +63,7 @@ def python(path: Path, environment: Mapping[str, str] | None = None) -> dict[str
     try:
         path.open("rb").close()
         parsed = RequirementsFile.from_file(str(path))
-    except (OSError, UnicodeDecodeError, InstallationError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path} cannot be read ({error}): run `make lock`") from error
     for line in parsed.invalid_lines:
         raise LockError(f"{path} line {line.line_number} is no requirement: run `make lock`")

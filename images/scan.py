@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -114,6 +115,8 @@ def fetch(feed: str, cache: Path) -> Path:
         part.replace(cache)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise ScanError(
             f"Debian's security feed cannot be had from {feed} ({reason}): download it where it can, "
             "and name the file, `make scan DEBIAN_FEED=path`"

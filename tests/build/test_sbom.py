@@ -422,6 +422,9 @@ def test_a_package_without_a_named_licence_is_refused(capsys: Capture, tmp_path:
 def test_a_python_package_without_a_licence_is_refused(capsys: Capture, tmp_path: Path) -> None:
     more = [wheel("Django", "5.2.1", "Summary: a framework")]
     assert "the metadata of django" in one_line(capsys, tmp_path, fitting(tmp_path, NGINX, more=more))
+    locks = checkout(tmp_path, hand="django  BSD-3-Clause  # a file LICENSE\n")
+    assert answer(capsys, tmp_path, fitting(tmp_path, NGINX, more=more), locks)[0] == 0
+    assert licence_names(components(document_in(tmp_path), "pypi")["django"]) == {"BSD-3-Clause"}
 
 
 def test_a_licence_can_be_named_by_hand(capsys: Capture, tmp_path: Path) -> None:
@@ -445,6 +448,7 @@ def test_a_malformed_line_of_licences_is_named(capsys: Capture, tmp_path: Path, 
     [
         ("[web]\nnginx 1.26.3-3\n", "", "services/web/apt.lock line 2"),
         (f"[web]\nnginx 1.26.3-3 amd64 {'a' * 63}\n", "", "services/web/apt.lock line 2"),
+        (f"[web]\nnginx 1.26.3-3 amd64 {'a' * 65}\n", "", "services/web/apt.lock line 2"),
         ("", "", "services/web/apt.lock has no section"),
         (f"[web]\nnginx 1.26.3-3 amd64 {DIGEST}\n", "Django==5.2.1\n", "requirements/web.txt line 1"),
         (
@@ -475,8 +479,13 @@ def test_a_damaged_archive_is_named(capsys: Capture, tmp_path: Path) -> None:
     assert "is damaged: the content of sha256:" in one_line(capsys, tmp_path, path)
 
 
-def test_an_image_without_packages_is_none_of_debians(capsys: Capture, tmp_path: Path) -> None:
+@pytest.mark.parametrize("locked", [False, True])
+def test_an_image_without_packages_is_none_of_debians(capsys: Capture, tmp_path: Path, locked: bool) -> None:
     path = image(tmp_path / "web.tar", [Member("bin/sh", b"#!")])
+    if locked:
+        base = tmp_path / "services/base/apt.lock"
+        base.parent.mkdir(parents=True)
+        base.write_text(f"[base amd64]\nlibc6 2.41-12 amd64 {DIGEST}\nbash 5 amd64 {DIGEST}\n")
     assert "it is no image of Debian" in one_line(capsys, tmp_path, path)
 
 
@@ -562,6 +571,7 @@ def test_prose_is_searched_for_common_licences(text: str, expected: list[str]) -
         ([("License-Expression", "MIT"), ("License", "other")], ["MIT"]),
         ([("License-Expression", "MIT OR Apache-2.0")], ["MIT OR Apache-2.0"]),
         ([("License", "bsd-3-clause")], ["BSD-3-Clause"]),
+        ([("License", "MIT-0"), ("Classifier", "License :: OSI Approved :: MIT License")], ["MIT-0"]),
         ([("License", "BSD"), ("Classifier", "License :: OSI Approved :: BSD License")], ["(BSD)"]),
         ([("License", "MIT License"), ("Classifier", "License :: OSI Approved :: MIT License")], ["MIT"]),
         ([("Classifier", "License :: OSI Approved :: BSD License")], ["(BSD License)"]),

@@ -15,7 +15,7 @@ from tests.stack.local import LocalStack, copy_checkout
 RUN = ["dev", "prod-up", "down", "ps", "logs"]
 WORK = ["shell", "manage", "migrate", "seed"]
 CHECK = ["test", "lint", "fmt", "bench", "doctor"]
-BUILD = ["build", "base", "lock", "clean", "help"]
+BUILD = ["build", "base", "lock", "sbom", "scan", "clean", "help"]
 VERBS = RUN + WORK + CHECK + BUILD
 NO_DOCKER: dict[str, Any] = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
