@@ -76,6 +76,12 @@ lock-check: ## Check offline that the locks are whole and match what is asked fo
 .PHONY: outdated
 outdated: ## List what is newer than the locks: Python packages, Debian packages
 	@bin/outdated
+.PHONY: sbom
+sbom: ## Write a bill of materials for each image, checked against the locks, in build/sbom/
+	@bin/sbom
+.PHONY: scan
+scan: ## Look for known vulnerabilities of what is locked and installed (DEBIAN_FEED= PYTHON_FEED_URL= FAIL_ON=any)
+	@bin/scan
 .PHONY: clean
 clean: ## Remove what was built; DATA=1 removes the databases and secrets of this checkout too
 	@bin/clean

@@ -65,9 +65,9 @@ def expression(terms: str, acknowledgement: LicenseAcknowledgement = DECLARED) -
 
 
 def by_hand(path: Path) -> dict[str, License]:
-    """The licences that `path` (services/licences) names, by source package; none when there is no such file.
+    """The licences that `path` (services/licences) names, by package; none when there is no such file.
 
-    Raises LockError when a line is not "source-package SPDX-expression # reason".
+    Raises LockError when a line is not "package SPDX-expression # reason".
     """
     found: dict[str, License] = {}
     if not path.exists():
@@ -77,7 +77,7 @@ def by_hand(path: Path) -> dict[str, License]:
             continue
         match = re.fullmatch(r"(\S+)\s+([^#]+?)\s+#\s*(\S.*)", line)
         if not match or not is_expression(match[2]):
-            raise LockError(f"{path} line {number} is not 'source-package SPDX-expression # reason': {line.strip()}")
+            raise LockError(f"{path} line {number} is not 'package SPDX-expression # reason': {line.strip()}")
         found[match[1]] = expression(match[2], LicenseAcknowledgement.CONCLUDED)
     return found
 
@@ -114,7 +114,11 @@ def of_copyright(text: str) -> list[License]:
         names = [part for one in declared if one and one.synopsis for part in parts(one.synopsis)]
     except (Error, ValueError):
         names = []
-    return named(names or [found.rstrip(".") for found in re.findall(r"/common-licenses/([A-Za-z0-9.+-]+)", text)])
+    if names:
+        return named(names)
+    # In prose, GPL-3 may mean that version or any later one: its name is not exact.
+    common = {found.rstrip(".") for found in re.findall(r"/common-licenses/([A-Za-z0-9.+-]+)", text)}
+    return [licence(name) for name in sorted(common)]
 
 
 def of_metadata(metadata: Message) -> list[License]:

@@ -35,10 +35,9 @@ def debian(path: Path, section: str, architecture: str) -> dict[str, Locked]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path} cannot be read ({error}): run `make lock`") from error
-    heads = [line for line in lines if line in (f"[{section} {architecture}]", f"[{section}]")]
-    if not heads:
+    head = next((head for head in (f"[{section} {architecture}]", f"[{section}]") if head in lines), None)
+    if not head:
         raise LockError(f"{path} has no section [{section} {architecture}]: run `make lock`")
-    head = min(heads, key=lambda line: line == f"[{section}]")
     found: dict[str, Locked] = {}
     for number, line in enumerate(lines[lines.index(head) + 1 :], lines.index(head) + 2):
         if line.startswith("["):
@@ -62,11 +61,12 @@ def python(path: Path, environment: Mapping[str, str] | None = None) -> dict[str
     Raises LockError when a line is not one exact version with hashes.
     """
     try:
+        path.open("rb").close()
         parsed = RequirementsFile.from_file(str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{path} cannot be read ({error}): run `make lock`") from error
     for line in parsed.invalid_lines:
-        raise LockError(f"{path} line {line.line_number} is no requirement ({line.error_message}): run `make lock`")
+        raise LockError(f"{path} line {line.line_number} is no requirement: run `make lock`")
     found: dict[str, Locked] = {}
     for requirement in parsed.requirements:
         if requirement.marker is not None and not requirement.marker.evaluate(dict(environment or {})):

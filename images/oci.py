@@ -233,7 +233,7 @@ def resolve(files: Mapping[str, Entry], path: str) -> Entry | None:
 
 def entry_of(archive: tarfile.TarFile, info: tarfile.TarInfo, keep: Callable[[str], bool]) -> Entry:
     """The entry that `info` describes, read from `archive`."""
-    path = "/" + info.name.removeprefix("./").strip("/")
+    path = posixpath.normpath("/" + info.name.strip("/"))
     kind = KINDS.get(info.type, "unknown")
     digest = ""
     content = None

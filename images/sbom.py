@@ -163,7 +163,9 @@ def python_environment(files: Mapping[str, Entry], architecture: str) -> dict[st
     return known | ({"python_full_version": match[1], "python_version": match[2]} if match else {})
 
 
-def python_packages(files: Mapping[str, Entry], environment: Mapping[str, str]) -> list[Package]:
+def python_packages(
+    files: Mapping[str, Entry], environment: Mapping[str, str], by_hand: Mapping[str, License]
+) -> list[Package]:
     """The Python packages of an image's file system, wherever they are, but for those that are Debian's."""
     found = []
     for path in sorted(files):
@@ -183,7 +185,7 @@ def python_packages(files: Mapping[str, Entry], environment: Mapping[str, str]) 
         found.append(
             Package(
                 PackageURL("pypi", None, name, metadata.get("Version", "")),
-                licences.of_metadata(metadata),
+                [by_hand[name]] if name in by_hand else licences.of_metadata(metadata),
                 frozenset(needs),
                 "",
                 match[1],
@@ -257,7 +259,8 @@ def component(package: Package, lock: Locked | None) -> Component:
     properties = [Property(name="slipway:location", value=package.location)]
     if lock:
         properties.append(Property(name="slipway:lock", value=lock.where))
-    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=value) for value in lock.hashes] if lock else []
+    locked = lock.hashes if lock and lock.version == package.version else ()
+    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=value) for value in locked]
     python = package.purl.type == "pypi"
     return Component(
         type=ComponentType.LIBRARY,
@@ -329,8 +332,9 @@ def bill(name: str, archive: Path, checkout: Path, release: str) -> tuple[str, l
         if STATUS not in files:
             raise ArchiveError(f"{archive} has no {STATUS}: it is no image of Debian")
         environment = python_environment(files, architecture)
-        debian = debian_packages(files, licences.by_hand(checkout / "services/licences"))
-        python = python_packages(files, environment)
+        by_hand = licences.by_hand(checkout / "services/licences")
+        debian = debian_packages(files, by_hand)
+        python = python_packages(files, environment, by_hand)
         locked = {
             "deb": debian_locks(checkout, name, image),
             "pypi": locks.python(checkout / REQUIREMENTS[name], environment) if name in REQUIREMENTS else {},
@@ -344,14 +348,15 @@ def bill(name: str, archive: Path, checkout: Path, release: str) -> tuple[str, l
             for one in wrong
         ]
         for package in [*debian, *python]:
-            if not package.licences and package.purl.type == "deb":
-                source = package.purl.qualifiers["upstream"].partition("@")[0]
+            if not package.licences:
+                where = f"/usr/share/doc/{package.name}/copyright"
+                source = package.purl.qualifiers.get("upstream", "").partition("@")[0]
+                if not source:
+                    where, source = f"the metadata of {package.name} in {package.location}", package.name
                 problems.append(
-                    f"{name}: no licence is named in /usr/share/doc/{package.name}/copyright: read it, and write "
-                    f"'{source}  SPDX-EXPRESSION  # reason' into services/licences"
+                    f"{name}: no licence is named in {where}: read it, and write '{source}  SPDX-EXPRESSION  # reason' "
+                    "into services/licences"
                 )
-            elif not package.licences:
-                problems.append(f"{name}: the metadata of {package.name} in {package.location} names no licence")
         return document(name, release, image, [*debian, *python], locked), problems, drift
 
 

@@ -15,7 +15,7 @@ from tests.stack.local import LocalStack, copy_checkout
 RUN = ["dev", "prod-up", "down", "ps", "logs"]
 WORK = ["shell", "psql", "manage", "migrate", "seed"]
 CHECK = ["test", "lint", "fmt", "bench", "bench-build", "doctor"]
-BUILD = ["build", "base", "lock", "lock-check", "outdated", "clean", "help"]
+BUILD = ["build", "base", "lock", "lock-check", "outdated", "sbom", "scan", "clean", "help"]
 RELEASE = ["verify", "release", "verify-release"]
 VERBS = RUN + WORK + CHECK + BUILD + RELEASE
 NO_DOCKER: dict[str, Any] = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
