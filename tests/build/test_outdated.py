@@ -26,7 +26,10 @@ FILES: dict[str, list[dict[str, object]]] = {
         {"filename": "tiny-2.0-py3-none-any.whl", "requires-python": ">=3.8", "yanked": False},
         {"filename": "tiny-2.1-py3-none-any.whl", "requires-python": "nonsense"},
     ],
-    "newest-already": [{"filename": "newest_already-3.0-py3-none-any.whl"}],
+    "newest-already": [
+        {"filename": "newest_already-4.0rc1-py3-none-any.whl"},
+        {"filename": "newest_already-3.0-py3-none-any.whl"},
+    ],
     "indirect": [{"filename": "indirect-1.10-py3-none-any.whl"}, {"filename": "indirect-1.9-py3-none-any.whl"}],
 }
 
@@ -40,9 +43,7 @@ class Index(http.server.BaseHTTPRequestHandler):
         status = 401 if not wanted else 200 if name in FILES else 404
         body = json.dumps({"files": FILES.get(name, [])}) if kind != "html" else "<!DOCTYPE html>"
         self.send_response(status)
-        self.send_header(
-            "Content-Type", "text/html" if kind == "html" else str(self.headers["Accept"])
-        )
+        self.send_header("Content-Type", "text/html" if kind == "html" else str(self.headers["Accept"]))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -113,7 +114,10 @@ def test_nothing_newer_is_one_line(project: Path, index: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://127.0.0.1:9/simple", "the package index cannot be reached ([Errno 111] Connection refused): check the"),
+        (
+            "http://127.0.0.1:9/simple",
+            "the package index cannot be reached ([Errno 111] Connection refused): check the",
+        ),
         ("http://{index}/html", "does not answer in JSON: set PIP_INDEX_URL to an index that does"),
         ("http://me:wrong@{index}/locked", "/locked/ answers 401 Unauthorized: check PIP_INDEX_URL"),
     ],
