@@ -243,8 +243,17 @@ def test_the_catalogues_are_compiled() -> None:
     assert "/app/locale/zh_Hans/LC_MESSAGES/django.mo" in files("web")
 
 
-@pytest.mark.parametrize(("name", "section"), [("web", "web"), ("proxy", "proxy"), ("db", "db")])
-def test_what_is_installed_is_what_the_lock_lists(name: str, section: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "service", "parent"),
+    [
+        ("base", "base", ""),
+        ("web", "web", "base"),
+        ("web-dev", "web", "web"),
+        ("proxy", "proxy", "base"),
+        ("db", "db", "base"),
+    ],
+)
+def test_what_is_installed_is_what_the_lock_lists(name: str, service: str, parent: str) -> None:
     def installed(image: str) -> set[tuple[str, str]]:
         text = docker(
             "run",
@@ -260,11 +269,12 @@ def test_what_is_installed_is_what_the_lock_lists(name: str, section: str) -> No
         )
         return {(line.split()[0], line.split()[1]) for line in text.splitlines()}
 
-    lock = (ROOT / f"services/{name}/apt.lock").read_text()
-    lines = re.search(rf"^\[{section}\]\n(.*?)(?=^\[|\Z)", lock, re.MULTILINE | re.DOTALL)
+    lock = (ROOT / f"services/{service}/apt.lock").read_text()
+    architecture = docker("image", "inspect", "--format", "{{.Architecture}}", f"slipway/{name}:{RELEASE}").strip()
+    lines = re.search(rf"^\[{name} {architecture}\]\n(.*?)(?=^\[|\Z)", lock, re.MULTILINE | re.DOTALL)
     assert lines
     locked = {(line.split()[0], line.split()[1]) for line in lines[1].splitlines() if line}
-    assert installed(name) - installed("base") == locked
+    assert installed(name) - (installed(parent) if parent else set()) == locked
 
 
 def test_importing_the_project_writes_nothing() -> None:

@@ -186,15 +186,136 @@ def test_a_stale_lock_is_not_installed(checkout: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
+# --- a lock that was edited
+
+
+def seal(lock: Path) -> None:
+    """Write the third line anew, as whoever edits a lock with care would."""
+    lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
+    rest = "".join(lines[:2] + lines[3:])
+    lines[2] = f"# content: sha256:{hashlib.sha256(rest.encode()).hexdigest()}\n"
+    lock.write_text("".join(lines), encoding="utf-8")
+
+
+def edit(checkout: Path, old: str, new: str) -> int:
+    """Replace what the expression `old` finds first in web.txt; the number of its line."""
+    lock = checkout / "requirements" / "web.txt"
+    text = lock.read_text(encoding="utf-8")
+    found = re.search(old, text)
+    assert found
+    lock.write_text(text[: found.start()] + found.expand(new) + text[found.end() :], encoding="utf-8")
+    return text[: found.start()].count("\n") + 1
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (r"django==\S+", "django>=5.2", " line {line}: django is not pinned with =="),
+        (r"django==\S+", "django", " line {line}: django is not pinned with =="),
+        (r"django==5\.2[.\d]*", "django==5.2.*", " line {line}: django is not pinned with =="),
+        (r"(django==\S+) \\\n(    --hash.*\n)+", r"\1\n", " line {line}: django has no hash"),
+        (r"django==\S+ \\\n", "", " line {line}: the package of this hash is missing"),
+        (r"(?<=    )--hash=sha256:.", "--hash=sha256:", " line {line}: this is no SHA-256, of argon2-cffi"),
+        (r"(?<=    )--hash=sha256:\S+ ", "--hash=md5:0123 ", " line {line}: this is no SHA-256, of argon2-cffi"),
+        (r"django==\S+ \\\n(    --hash.*\n)+", "", " lacks django"),
+        (r"django==", "--extra-index-url x\ndjango==", ' line {line}: "--extra-index-url x" is no package'),
+        (r"\Z", "sqlparse @ https://example.org/sqlparse.zip\n", " line {line}: sqlparse is not pinned with =="),
+    ],
+)
+def test_a_line_that_no_lock_has_is_named(checkout: Path, old: str, new: str, said: str, sealed: bool) -> None:
+    line = edit(checkout, old, new)
+    if sealed:
+        seal(checkout / "requirements" / "web.txt")
+    answer = run(checkout, "bin/lock", "--check")
+    assert answer.returncode == 1
+    assert answer.stderr == f"requirements/web.txt{said.format(line=line)}: run `make lock`\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"(--hash=sha256:)[0-9a-f]{64}", r"\g<1>" + "0" * 64),
+        (r"sqlparse==\S+ \\\n(    --hash.*\n)+", ""),
+        (r"(django==\S+ \\\n)    --hash.*\n", r"\1"),
+        (r"(django==5\.2\.)\d+", r"\g<1>0"),
+        (r"# content: .*\n", ""),
+    ],
+)
+def test_a_changed_hash_version_or_line_is_found(checkout: Path, old: str, new: str) -> None:
+    edit(checkout, old, new)
+    answer = run(checkout, "bin/lock", "--check")
+    assert answer.returncode == 1
+    assert answer.stderr == "requirements/web.txt was edited by hand: run `make lock`\n"
+
+
+def test_a_lock_of_another_python_is_named(checkout: Path) -> None:
+    edit(checkout, r"with Python 3\.11", "with Python 3.12")
+    answer = run(checkout, "bin/lock", "--check")
+    assert answer.returncode == 1
+    assert answer.stderr == "requirements/web.txt was locked with Python 3.12, 3.11 is needed: run `make lock`\n"
+
+
+def test_every_lock_with_a_fault_is_named(checkout: Path) -> None:
+    edit(checkout, r"django==", "django>=")
+    (checkout / "requirements" / "app.txt").unlink()
+    answer = run(checkout, "bin/lock", "--check")
+    assert answer.returncode == 1
+    assert [line.split()[0] for line in answer.stderr.splitlines()] == ["requirements/app.txt", "requirements/web.txt"]
+
+
+def test_an_edited_lock_is_not_installed(checkout: Path) -> None:
+    path = checkout / "requirements" / "local.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace("django==", "django>="), encoding="utf-8")
+    answer = run(checkout, "bin/venv", "local")
+    one_line(answer, "django is not pinned with ==: run `make lock`")
+    assert not (checkout / ".venv").exists()
+
+
+def test_locking_without_the_lock_of_the_tools_is_refused(checkout: Path) -> None:
+    (checkout / "requirements" / "lock.txt").unlink()
+    kept = {path.name: path.read_bytes() for path in (checkout / "requirements").iterdir()}
+    one_line(run(checkout, "bin/lock"), "`git checkout requirements/lock.txt`")
+    assert {path.name: path.read_bytes() for path in (checkout / "requirements").iterdir()} == kept
+
+
+# --- everywhere
+
+
+def pip_commands() -> Iterator[tuple[str, str]]:
+    """Every command in the Dockerfiles and in bin by which pip installs or builds something, with its file."""
+    for path in [*sorted((ROOT / "services").glob("*/Dockerfile")), *sorted((ROOT / "bin").iterdir())]:
+        text = re.sub(r"(?m)^\s*#.*$", "", path.read_text(encoding="utf-8")).replace("\\\n", " ")
+        for command in re.split(r"\n|&&|\|\|", text):
+            if re.search(r"\bpip\S*( .*)? (install|wheel|download)\b|\{pip\[@\]\}\"? install", command):
+                yield path.relative_to(ROOT).as_posix(), command
+
+
+def test_pip_installs_nothing_outside_the_locks() -> None:
+    calls = list(pip_commands())
+    places = [place for place, _ in calls]
+    assert [places.count(place) for place in ("services/web/Dockerfile", "bin/venv", "bin/lock")] == [4, 1, 1]
+    for place, command in calls:
+        assert "--require-hashes" in command, f"{place}: {command}"
+        assert "--no-deps" in command, f"{place}: {command}"
+
+
+def test_the_dockerfiles_install_debian_packages_from_the_locks_alone() -> None:
+    for file in (ROOT / "services").glob("*/Dockerfile"):
+        text = re.sub(r"(?m)^\s*#.*$", "", file.read_text(encoding="utf-8"))
+        assert not re.search(r"\b(apt|apt-get|aptitude|dpkg)\s+(-\S+\s+)*(install|upgrade|-i)", text), file
+    assert (ROOT / "services/base/apt-install").read_text(encoding="utf-8").count("apt-get install") == 1
+
+
 # --- bin/venv, with an index of its own that holds one tiny package
 
 
-def wheel(directory: Path, version: str) -> str:
-    """Write a wheel of the package `tiny`; its hash."""
+def wheel(directory: Path, version: str, requires: str = "") -> str:
+    """Write a wheel of the package `tiny`, that needs `requires`; its hash."""
     path = directory / f"tiny-{version}-py3-none-any.whl"
     contents = {
         "tiny.py": f"version = {version!r}\n",
-        f"tiny-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
+        f"tiny-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n{requires}",
         f"tiny-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = f"tiny-{version}.dist-info/RECORD"
@@ -241,6 +362,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
     wheels = directory / "index" / "tiny"
     wheels.mkdir(parents=True)
     hashes = {version: wheel(wheels, version) for version in ("1.0", "2.0")}
+    hashes["4.0"] = wheel(wheels, "4.0", "Requires-Dist: absent\n")
     with index(wheels.parent) as url:
         yield TinyProject(root, hashes, url)
 
@@ -267,11 +389,13 @@ class TinyProject:
         for layer in ("native", "local", "dev"):
             (self.root / "requirements" / f"{layer}.in").write_text(f"tiny=={version}\n", encoding="utf-8")
             checksum = hashlib.sha256(f"python 3.11\ntiny=={version}\n".encode()).hexdigest()
-            (self.root / "requirements" / f"{layer}.txt").write_text(
-                f"# For a test\n# requires: sha256:{checksum}\n"
+            lock = self.root / "requirements" / f"{layer}.txt"
+            lock.write_text(
+                f"# For a test\n# requires: sha256:{checksum}\n# content:\n"
                 f"tiny=={version} \\\n    --hash=sha256:{digest or self.hashes[version]}\n",
                 encoding="utf-8",
             )
+            seal(lock)
 
     def venv(self, layer: str = "local", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run bin/venv against the index of the test."""
@@ -331,7 +455,18 @@ def test_an_index_that_cannot_be_reached_is_named(made: TinyProject) -> None:
 def test_a_package_that_the_index_lacks_is_named(made: TinyProject) -> None:
     made.lock("3.0", digest="0" * 64)
     with made.failing():
-        one_line(made.venv(), "has no file of tiny==3.0 for Python")
+        one_line(made.venv(), "has no file of tiny==3.0 (in requirements/local.txt) for this Python")
+
+
+def test_packages_that_do_not_fit_together_are_refused(made: TinyProject) -> None:
+    made.lock("4.0")
+    one_line(
+        made.venv(),
+        "requirements/local.txt does not fit together (tiny 4.0 requires absent, which is not installed)",
+    )
+    assert not (made.root / ".venv" / "ok").exists()
+    made.lock("1.0")
+    assert made.venv().returncode == 0
 
 
 def test_an_environment_holds_the_layers_below_its_own(made: TinyProject) -> None:
