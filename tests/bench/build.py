@@ -74,12 +74,12 @@ def layers(image: str) -> list[str]:
     return digests
 
 
-def build(checkout: Path, release: str, *options: str) -> Build:
+def build(checkout: Path, release: str, *options: str, **environment: str) -> Build:
     """Build all images of a checkout with its own bin/build, tagged `release`. Raises CalledProcessError."""
     started = time.monotonic()
     subprocess.run(
         [checkout / "bin/build", *IMAGES, *options],
-        env={**os.environ, "RELEASE": release, "VERBOSE": "0"},
+        env={**os.environ, "RELEASE": release, "VERBOSE": "0", **environment},
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -114,7 +114,7 @@ def change_requirement(checkout: Path) -> None:
     lock = (checkout / "requirements/dev.txt").read_text()
     locked = re.search(r"^iniconfig==.*\n(?: +--hash=.*\n)+", lock, re.MULTILINE)
     assert locked
-    # The time makes it another change every time: else a second run would find the first one's result.
+    # The time makes it another change every time.
     append(checkout / "requirements/web.txt", f"{locked[0]}# {time.time()}\n")
 
 
