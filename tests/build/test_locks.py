@@ -160,7 +160,7 @@ def test_a_changed_in_makes_every_lock_that_includes_it_stale(checkout: Path) ->
     assert answer.returncode == 1
     assert answer.stderr.splitlines() == [
         f"requirements/{layer}.txt does not match requirements/{layer}.in: run `make lock`"
-        for layer in ("debug", "dev", "local")
+        for layer in ("debug", "dev", "local", "native")
     ]
 
 
