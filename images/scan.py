@@ -60,6 +60,13 @@ class Finding:
     where: str
     kind: str
 
+    @property
+    def group(self) -> str:
+        """How it counts."""
+        if self.fixed:
+            return "fixable"
+        return "unimportant" if self.urgency == UNIMPORTANT else "unfixed"
+
 
 @dataclass(frozen=True)
 class Ignored:
@@ -321,9 +328,9 @@ def run(given: argparse.Namespace, fail_on: str) -> int:
         except ScanError as error:
             failures.append(error)
     counted, left, unused = split([one for _, found in results for one in found], ignored)
-    fixable = [one for one in counted if one.fixed]
-    minor = [one for one in counted if not one.fixed and one.urgency == UNIMPORTANT]
-    unfixed = [one for one in counted if not one.fixed and one.urgency != UNIMPORTANT]
+    fixable, unfixed, minor = (
+        [one for one in counted if one.group == group] for group in ("fixable", "unfixed", "unimportant")
+    )
     if fixable or unfixed:
         print("\n".join(table(fixable + unfixed)))
     for what, found in results:

@@ -190,15 +190,20 @@ def test_a_python_package_without_a_fix_is_listed_and_no_failure(case: Case) -> 
     ],
 )
 def test_debian_versions_are_compared_with_the_fixed_one(
-    case: Case, version: str, releases: dict[str, str], group: str | None
+    version: str, releases: dict[str, str], group: str | None
 ) -> None:
-    case.boms = [case.bom("web", version.replace(":", "%3A"))]
-    case.tracker = {"openssl": {"CVE-2026-0001": entry(**releases)}}
-    status, said, lines = case.run()
-    groups = [name for name in ("fixable", "unfixed", "unimportant") if case.found()[name]]
-    assert groups == ([group] if group else [])
-    assert (status, lines) == (1 if group == "fixable" else 0, [])
-    assert ("CVE-2026-0001" in said) == (group in ("fixable", "unfixed"))
+    feed = {"openssl": {"CVE-2026-0001": entry(**releases)}}
+    found = scan.debian_findings({("openssl", version): ["web"]}, feed, "trixie", Path("feed.json"))
+    assert [one.group for one in found] == ([group] if group else [])
+
+
+def test_what_is_unimportant_to_debian_is_recorded_and_not_printed(case: Case) -> None:
+    case.tracker["openssl"]["CVE-2026-0002"] = entry(status="open", urgency="unimportant")
+    status, said, _ = case.run()
+    assert status == 0
+    assert "CVE-2026-0002" not in said
+    assert "1 unimportant" in said
+    assert [one["id"] for one in case.found()["unimportant"]] == ["CVE-2026-0002"]
 
 
 def test_a_debian_finding_names_the_images(case: Case) -> None:
@@ -248,11 +253,19 @@ def test_a_fail_on_of_another_name_is_refused(case: Case, monkeypatch: pytest.Mo
         ('{"openssl": {"CVE-1": {"releases": []}}}', "CVE-1 is not as the tracker writes it"),
     ],
 )
-def test_a_feed_that_tells_nothing_is_not_a_clean_image(case: Case, content: str, named: str) -> None:
-    case.feed.write_text(content)
-    line = case.refused()
-    assert named in line
-    assert "download" in line
+def test_a_feed_that_tells_nothing_is_not_a_clean_image(tmp_path: Path, content: str, named: str) -> None:
+    path = tmp_path / "feed.json"
+    path.write_text(content)
+    with pytest.raises(scan.ScanError, match=named) as caught:
+        scan.debian_findings({("openssl", "3.5.1-1"): ["web"]}, scan.read_feed(path), "trixie", path)
+    assert str(path) in str(caught.value)
+    assert "download" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_feed_is_one_line_and_status_2(case: Case) -> None:
+    case.feed.write_text("")
+    assert "is no feed" in case.refused()
 
 
 def test_what_one_database_knows_is_still_told_and_the_other_is_not_called_clean(case: Case) -> None:
@@ -412,13 +425,3 @@ def test_the_verb_looks_at_every_image_and_lock(service: Service, tmp_path: Path
     # Every locked package was asked for, uWSGI of the image and the linters too.
     assert {"uwsgi", "pyuwsgi", "ruff", "django-debug-toolbar", "wheel"} <= {name for name, _ in service.asked}
     assert len(service.asked) > 100
-
-    service.answers.clear()
-    feed.write_text(json.dumps({"openssl": {"CVE-2026-0002": entry(status="resolved", fixed="1.0")}}))
-    done = subprocess.run(["bin/scan"], cwd=checkout, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-    service.status = 503
-    done = subprocess.run(["bin/scan"], cwd=checkout, env=environment, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1, done.stderr
