@@ -112,8 +112,11 @@ def test_what_reads_nix_finds_its_fault_where_it_is_installed(checkout: Path) ->
 
 def test_with_the_tools_of_the_system_it_needs_neither_environment_nor_git(checkout: Path, tmp_path: Path) -> None:
     shutil.rmtree(checkout / ".git")
-    # The scripts source it.
-    shutil.copy(ROOT / "pins.env", checkout)
+    # The scripts read the one, and compare the others with it.
+    for file in (ROOT / "pins.env", *ROOT.glob("requirements/*.*"), *ROOT.glob("services/*/apt.*")):
+        target = checkout / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
     (checkout / "local").mkdir()
     (checkout / "local" / "x.py").write_text('"""A module."""\n\nimport os\n', encoding="utf-8")
     nothing = {"VENV": str(tmp_path / "nothing")}
@@ -122,7 +125,7 @@ def test_with_the_tools_of_the_system_it_needs_neither_environment_nor_git(check
     ran = {
         line.split()[0]: line.split()[3] for line in answer.stdout.splitlines() if re.match(r"[a-z-]+ +[0-9.]+ s", line)
     }
-    assert ran == {"ruff": "FAILED", "ruff-format": "ok", "shellcheck": "ok", "shfmt": "ok", "paths": "ok"}
+    assert ran == {"ruff": "FAILED", "ruff-format": "ok", "shellcheck": "ok", "shfmt": "ok", "locks": "ok", "paths": "ok"}
     assert "F401" in answer.stdout
 
     answer = lint(checkout, "--system", PATH="/usr/bin:/bin", **nothing)
@@ -130,16 +133,17 @@ def test_with_the_tools_of_the_system_it_needs_neither_environment_nor_git(check
     assert "lint: ruff is not on PATH" in answer.stdout
 
 
-def test_mypy_wants_types_in_local_and_in_the_project(checkout: Path) -> None:
+def test_mypy_wants_types_everywhere(checkout: Path) -> None:
     settings = checkout / "services" / "web" / "config" / "settings.py"
     settings.parent.mkdir(parents=True)
     settings.write_text('"""Settings."""\n\nSECRET_KEY = "x"\n', encoding="utf-8")
-    for folder in ("local", "services/web/blog", "tests"):
+    for folder in ("images", "local", "services/web/blog", "tests"):
         (checkout / folder).mkdir()
         (checkout / folder / "x.py").write_text('"""A module."""\n\n\ndef f(x):\n    return x\n', encoding="utf-8")
     answer = lint(checkout, "--tool", "mypy")
     assert answer.returncode == 1
     assert {line.split(":")[0].strip() for line in answer.stdout.splitlines() if "[no-untyped-def]" in line} == {
+        "images/x.py",
         "local/x.py",
         "services/web/blog/x.py",
         "tests/x.py",
