@@ -48,8 +48,11 @@ def shorten(step: str, length: int = 100) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def differences(first: Image, second: Image) -> Iterator[str]:
-    """Lines that say what differs between two images, from the configuration to the single file; none: the same."""
+def differences(first: Image, second: Image, told: dict[tuple[str, str], str], name: str) -> Iterator[str]:
+    """Lines that say what differs between two images, from the configuration to the single file; none: the same.
+
+    `told` holds the pairs of layers that were told of already, with the image's name; this one's are added.
+    """
     if first.digest == second.digest:
         return
     if first.config_digest != second.config_digest:
@@ -60,6 +63,11 @@ def differences(first: Image, second: Image) -> Iterator[str]:
             here = one or other
             yield f"layer {number}: only one build has it ({shorten(here.created_by)})"
         elif one.diff_id != other.diff_id:
+            pair = (one.diff_id, other.diff_id)
+            if pair in told:
+                yield f"layer {number} of {len(pairs)}: as in {told[pair]}"
+                continue
+            told[pair] = name
             yield f"layer {number} of {len(pairs)}: {shorten(one.created_by)}"
             lines = list(files(first, one, second, other))
             yield from islice(lines, MOST_FILES)
@@ -190,10 +198,11 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     images: dict[str, Any] = {}
     different = 0
+    told: dict[tuple[str, str], str] = {}
     for name in names(options.first, options.second):
         with Image(options.first / f"{name}.tar") as first, Image(options.second / f"{name}.tar") as second:
             images[name] = digests(first)
-            lines = list(differences(first, second))
+            lines = list(differences(first, second, told, name))
             print(f"  {name:<8} {first.digest}  {len(first.layers):>2} layers  {'DIFFERS' if lines else 'same twice'}")
             if lines:
                 different += 1

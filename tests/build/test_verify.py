@@ -97,6 +97,16 @@ def test_a_file_of_one_build_only_and_another_order_are_named(
     assert "the same files in another order" in compare(builds, capsys)[1]
 
 
+def test_a_layer_of_two_images_is_told_once(builds: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    image(builds[1] / "web.tar", [Member("base", b"other")], FILES)
+    for directory, layer in zip(builds, (b"b", b"other"), strict=True):
+        image(directory / "base.tar", [Member("base", layer)])
+    _, out, err = compare(builds, capsys)
+    assert out.count("/base: content") == 1
+    assert "layer 1 of 2: as in base" in out
+    assert "2 of 2 images" in err
+
+
 def test_a_configuration_that_differs_is_named(builds: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     image(builds[1] / "web.tar", [Member("base", b"b")], FILES, config={"User": "0"})
     status, out, _ = compare(builds, capsys)
