@@ -72,7 +72,8 @@ lock: ## Resolve the requirements and the Debian packages anew and write the loc
 	@bin/apt-lock
 .PHONY: lock-check
 lock-check: ## Check offline that the locks are whole and match what is asked for
-	@bin/lock --check; status=$$?; bin/apt-lock --check && exit $$status
+	@status=0; bin/lock --check || status=1; bin/apt-lock --check || status=1; \
+	  [ $$status = 0 ] && echo "the locks are whole, and are those of what is asked for"
 .PHONY: outdated
 outdated: ## List what is newer than the locks: Python packages, Debian packages
 	@bin/outdated
