@@ -77,6 +77,7 @@
           pkgs.curl
           pkgs.git
           pkgs.jq
+          pkgs.openssh
           pkgs.openssl
           # Django's makemessages; catalogues are compiled without it.
           pkgs.gettext
@@ -97,6 +98,8 @@
           (uwsgi pkgs)
           # The base image, where no registry answers.
           pkgs.mmdebstrap
+          # One start of a stack at a time: flock.
+          pkgs.util-linux
           # The browser of tests/stack.
           pkgs.chromium
         ];
@@ -178,6 +181,7 @@
             nginx -v
             nixfmt --version
             openssl version
+            ssh -V
             postgres --version | grep -F '(PostgreSQL) 17.'
             python3 --version | grep -F 'Python 3.13.'
             python3.11 --version
@@ -193,6 +197,7 @@
             uwsgi --plugin python3 --python-version | grep -F '3.13.'
             uwsgi --version | grep -F '2.0.'
             mmdebstrap --version
+            flock --version
             HOME=$TMPDIR chromium --version
           ''
           + "touch $out\n"

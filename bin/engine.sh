@@ -4,6 +4,8 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
+# shellcheck source=bin/locale.sh
+. bin/locale.sh
 
 # fail MESSAGE: one line on what is wrong and how to mend it.
 fail() {

@@ -1,6 +1,9 @@
 # How a lock is kept whole: its third line is the checksum of all others. Sourced by bin/lock and bin/apt-lock.
 # shellcheck shell=bash
 
+# shellcheck source=bin/locale.sh
+. bin/locale.sh
+
 # The SHA-256 of what is read, also with the tools of macOS.
 sha256() {
   if command -v sha256sum >/dev/null; then

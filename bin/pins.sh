@@ -2,6 +2,9 @@
 # seconds. Sourced at the top of the checkout; a value that cannot be right ends the script with one line.
 # shellcheck shell=bash
 
+# shellcheck source=bin/locale.sh
+. bin/locale.sh
+
 # Where the snapshots of Debian's archive are, or a mirror of them.
 SNAPSHOT_URL=${SNAPSHOT_URL:-http://snapshot.debian.org/archive}
 SNAPSHOT_URL=${SNAPSHOT_URL%/}
@@ -19,6 +22,10 @@ pin() {
   printf -v "$1" %s "$value"
 }
 
+[[ ${STRICT:-0} == [01] ]] || {
+  echo "STRICT=$STRICT is neither 0 nor 1" >&2
+  exit 1
+}
 [[ -r pins.env ]] || bad_pin "the file cannot be read: \`git checkout pins.env\`"
 pin BASE_IMAGE '[a-z0-9][a-z0-9./:_-]*:[A-Za-z0-9_.-]+@sha256:[0-9a-f]{64}' 'debian:trixie-20261005-slim@sha256:(64 digits)'
 pin DEBIAN_SUITE '[a-z]+' trixie

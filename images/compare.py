@@ -53,8 +53,6 @@ def differences(first: Image, second: Image, told: dict[tuple[str, str], str], n
 
     `told` holds the pairs of layers that were told of already, with the image's name; this one's are added.
     """
-    if first.digest == second.digest:
-        return
     if first.config_digest != second.config_digest:
         yield from (f"configuration: {line}" for line in unequal(first.config, second.config))
     pairs = list(zip_longest(first.layers, second.layers))
@@ -75,14 +73,25 @@ def differences(first: Image, second: Image, told: dict[tuple[str, str], str], n
                 yield f"  … and {len(lines) - MOST_FILES} more"
         elif one.digest != other.digest:
             yield f"layer {number} of {len(pairs)}: the same files, compressed differently"
+    # What is left of the manifest, once configuration and layers are told.
+    rest = [
+        {key: image.manifest.get(key) for key in image.manifest.keys() - {"config", "layers"}}
+        for image in (first, second)
+    ]
+    yield from (f"manifest: {line}" for line in unequal(rest[0], rest[1]))
+    types = [[layer.get("mediaType") for layer in image.manifest["layers"]] for image in (first, second)]
+    yield from (f"manifest: layers: {line}" for line in unequal(types[0], types[1]))
 
 
 def unequal(first: Any, second: Any, path: str = "") -> Iterator[str]:
     """Where two parsed JSON values differ: `path: one value | other value`."""
-    if path.startswith(("rootfs", "history")):
+    if path == "rootfs":
         # The layers, told file by file.
         return
-    if isinstance(first, dict) and isinstance(second, dict):
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        for number, (one, other) in enumerate(zip(first, second, strict=True), start=1):
+            yield from unequal(one, other, f"{path}[{number}]")
+    elif isinstance(first, dict) and isinstance(second, dict):
         for name in sorted(first.keys() | second.keys()):
             yield from unequal(first.get(name), second.get(name), f"{path}.{name}" if path else name)
     elif first != second:
@@ -182,6 +191,8 @@ def foreign(path: Path, images: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: {path} does not have it"
         elif kept[name]["digest"] != image["digest"]:
             yield f"{name}: {kept[name]['digest']} in {path}"
+            if [layer["digest"] for layer in image["layers"]] == [layer["digest"] for layer in kept[name]["layers"]]:
+                yield "  the layers are the same, the configuration is not: another commit's time, or another STRICT?"
             for number, (layer, there) in enumerate(zip_longest(image["layers"], kept[name]["layers"]), start=1):
                 if not layer or not there or layer["diff_id"] != there["diff_id"]:
                     yield f"  layer {number}: {(layer or there)['created_by']}"
@@ -202,11 +213,12 @@ def main(arguments: list[str]) -> int:
     for name in names(options.first, options.second):
         with Image(options.first / f"{name}.tar") as first, Image(options.second / f"{name}.tar") as second:
             images[name] = digests(first)
-            lines = list(differences(first, second, told, name))
-            print(f"  {name:<8} {first.digest}  {len(first.layers):>2} layers  {'DIFFERS' if lines else 'same twice'}")
-            if lines:
+            same = first.digest == second.digest
+            print(f"  {name:<8} {first.digest}  {len(first.layers):>2} layers  {'same twice' if same else 'DIFFERS'}")
+            if not same:
                 different += 1
                 print(f"  {'':<8} {second.digest}")
+                lines = list(differences(first, second, told, name)) or ["the manifests"]
                 print("\n".join(f"    {line}" for line in lines))
     if different:
         print(
@@ -227,6 +239,8 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     try:
         raise SystemExit(main(sys.argv[1:]))
-    except ArchiveError as error:
+    except (ArchiveError, OSError) as error:
         print(f"verify: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except (AttributeError, KeyError, TypeError) as error:
+        print(f"verify: this is no digests.json of `make verify` ({error!r}): name another in AGAINST", file=sys.stderr)
+    raise SystemExit(2)

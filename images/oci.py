@@ -123,23 +123,37 @@ class Image:
         return parsed
 
     @cached_property
+    def _descriptor(self) -> dict[str, Any]:
+        """What the index says of the one manifest: media type, digest, size."""
+        index = self._parsed(self._open("index.json"), "index.json")
+        try:
+            for _ in range(2):
+                # Attestations are manifests of the platform "unknown".
+                found = [
+                    entry
+                    for entry in index.get("manifests", [])
+                    if entry.get("platform", {}).get("architecture") != "unknown"
+                ]
+                if len({entry["digest"] for entry in found}) != 1:
+                    raise ArchiveError(f"{self.path} holds {len(found)} images, not one")
+                media = found[0].get("mediaType", "")
+                if "index" not in media and "list" not in media:
+                    break
+                index = self._parsed(self._checked(found[0]["digest"]), found[0]["digest"])
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ArchiveError(f"{self.path} is no OCI archive: its index names no manifest") from error
+        described: dict[str, Any] = found[0]
+        return described
+
+    @property
     def digest(self) -> str:
         """The digest of the image: its manifest's, which names config and layers by theirs."""
-        index = self._parsed(self._open("index.json"), "index.json")
-        for _ in range(2):
-            # Attestations are manifests of the platform "unknown".
-            found = [
-                entry
-                for entry in index.get("manifests", [])
-                if entry.get("platform", {}).get("architecture") != "unknown"
-            ]
-            if len({entry["digest"] for entry in found}) != 1:
-                raise ArchiveError(f"{self.path} holds {len(found)} images, not one")
-            media = found[0].get("mediaType", "")
-            if "index" not in media and "list" not in media:
-                break
-            index = self._parsed(self._checked(found[0]["digest"]), found[0]["digest"])
-        return str(found[0]["digest"])
+        return str(self._descriptor["digest"])
+
+    @property
+    def size(self) -> int:
+        """The size of the manifest, in bytes."""
+        return len(self.read(f"blobs/{self.digest.replace(':', '/')}"))
 
     @cached_property
     def manifest(self) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Puts a release together: archives that any Docker loads, their digests, their provenance, and checksums of it all.
 
-python -m images.release VERSION VERIFIED RELEASE --locks FILE...
+python -m images.release images VERSION COMMIT VERIFIED RELEASE
+python -m images.release seal RELEASE LOCK...
 
 VERIFIED is what `make verify` keeps: NAME.tar of each image, and digests.json beside the directory. RELEASE is the
-directory to fill; the source archive and the bills of materials are put there by bin/release.
+directory to fill; bin/release puts the source archive and the bills of materials there before it is sealed.
 
 Formats: in-toto Statement v1 (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md) with SLSA
 provenance v1 (https://slsa.dev/spec/v1.0/provenance).
@@ -36,25 +37,45 @@ def write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def pack(source: Path, target: Path, tag: str) -> None:
-    """Copy the archive of an image, naming the image `tag`.
+def names(image: Image, tag: str) -> dict[str, bytes]:
+    """The files of an archive that name its image: the layout's index.json, and manifest.json.
 
-    It is an OCI layout with Docker's own manifest.json in addition, without which Docker's older image store does not
-    load it. The same image and tag give the same bytes.
+    Docker's older image store loads only an archive that has the second. There is one way to write both, so that
+    whoever checks a release can tell whether an archive names anything else.
     """
-    with Image(source) as image:
-        blobs = "blobs/" + image.config_digest.replace(":", "/")
-        layers = ["blobs/" + layer.digest.replace(":", "/") for layer in image.layers]
-        index = json.loads(image.read("index.json"))
     name, _, version = tag.rpartition(":")
-    index["manifests"][0]["annotations"] |= {
-        "io.containerd.image.name": f"docker.io/{name}:{version}",
-        "org.opencontainers.image.ref.name": version,
+    manifest = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": image.digest,
+        "size": image.size,
+        "annotations": {
+            "io.containerd.image.name": f"docker.io/{name}:{version}",
+            "org.opencontainers.image.ref.name": version,
+        },
+        "platform": {"architecture": image.config["architecture"], "os": image.config["os"]},
     }
-    replaced = {
-        "index.json": json.dumps(index).encode(),
-        "manifest.json": json.dumps([{"Config": blobs, "RepoTags": [tag], "Layers": layers}]).encode(),
+    index = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [manifest],
     }
+    docker = {
+        "Config": blob(image.config_digest),
+        "RepoTags": [tag],
+        "Layers": [blob(layer.digest) for layer in image.layers],
+    }
+    return {"index.json": json.dumps(index).encode(), "manifest.json": json.dumps([docker]).encode()}
+
+
+def blob(digest: str) -> str:
+    """The path of a blob in an archive."""
+    return "blobs/" + digest.replace(":", "/")
+
+
+def pack(source: Path, target: Path, tag: str) -> None:
+    """Copy the archive of an image, naming the image `tag`. The same image and tag give the same bytes."""
+    with Image(source) as image:
+        replaced = names(image, tag)
     with tarfile.open(source, "r:") as old, tarfile.open(target, "w:", format=tarfile.USTAR_FORMAT) as new:
         for member in old:
             if member.name not in replaced:
@@ -67,10 +88,12 @@ def pack(source: Path, target: Path, tag: str) -> None:
 
 def provenance(version: str, about: dict[str, Any], subjects: dict[str, str], locks: list[Path]) -> dict[str, Any]:
     """The statement of what was built from what, by whom and how. `subjects`: name to SHA-256."""
-    materials = [{"name": "source", "digest": {"gitCommit": about["commit"]}}]
-    if base := about.get("base"):
-        materials.append({"name": base["image"], "digest": {"sha256": base["digest"].removeprefix("sha256:")}})
-    materials += [{"name": lock.as_posix(), "digest": {"sha256": sha256(lock)}} for lock in locks]
+    base = about["base"]
+    materials = [
+        {"name": "source", "digest": {"gitCommit": about["commit"]}},
+        {"name": base["image"], "digest": {"sha256": base["digest"].removeprefix("sha256:")}},
+        *({"name": lock.as_posix(), "digest": {"sha256": sha256(lock)}} for lock in locks),
+    ]
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects.items()],
@@ -102,35 +125,55 @@ def checksums(directory: Path) -> str:
     return "".join(f"{sha256(path)}  {path.relative_to(directory).as_posix()}\n" for path in files)
 
 
-def main(arguments: list[str]) -> int:
-    """Fill the directory of a release; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="images.release")
-    parser.add_argument("version")
-    parser.add_argument("verified", type=Path)
-    parser.add_argument("release", type=Path)
-    parser.add_argument("--locks", type=Path, nargs="+", required=True)
-    options = parser.parse_args(arguments)
-    about = json.loads((options.verified.parent / "digests.json").read_text(encoding="utf-8"))
+def copy_images(version: str, commit: str, verified: Path, release: Path) -> None:
+    """Put the verified archives into the release, and digests.json. Raises ArchiveError for another commit's."""
+    said = verified.parent / "digests.json"
+    about = json.loads(said.read_text(encoding="utf-8"))
+    if about["commit"] != commit or about["modified"]:
+        raise ArchiveError(f"{said} is not of commit {commit}")
     images = {}
-    subjects = {}
-    (options.release / "images").mkdir()
+    (release / "images").mkdir()
     for name in IMAGES:
-        source = options.verified / f"{name}.tar"
+        source = verified / f"{name}.tar"
         with Image(source) as image:
             if image.digest != about["images"][name]["digest"]:
-                raise ArchiveError(
-                    f"{source} is not the image that {options.verified.parent}/digests.json names: run `make verify`"
-                )
+                raise ArchiveError(f"{source} is not the image that {said} names")
         images[name] = about["images"][name]
-        target = options.release / "images" / source.name
-        pack(source, target, f"slipway/{name}:{options.version}")
-        subjects[f"slipway/{name}:{options.version}"] = images[name]["digest"].removeprefix("sha256:")
-    write(options.release / "digests.json", {"version": options.version} | about | {"images": images})
-    for path in sorted(options.release.rglob("*")):
+        pack(source, release / "images" / source.name, f"slipway/{name}:{version}")
+    write(release / "digests.json", {"version": version} | about | {"images": images})
+
+
+def seal(release: Path, locks: list[Path]) -> None:
+    """Write the provenance of all that is in the release, and the checksums of that and of it."""
+    about = json.loads((release / "digests.json").read_text(encoding="utf-8"))
+    subjects = {
+        f"slipway/{name}:{about['version']}": image["digest"].removeprefix("sha256:")
+        for name, image in about["images"].items()
+    }
+    for path in sorted(release.rglob("*")):
         if path.is_file():
-            subjects[path.relative_to(options.release).as_posix()] = sha256(path)
-    write(options.release / "provenance.json", provenance(options.version, about, subjects, options.locks))
-    (options.release / "SHA256SUMS").write_text(checksums(options.release), encoding="utf-8")
+            subjects[path.relative_to(release).as_posix()] = sha256(path)
+    write(release / "provenance.json", provenance(about["version"], about, subjects, locks))
+    (release / "SHA256SUMS").write_text(checksums(release), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Do one of the two; returns the exit status. Raises ArchiveError, OSError, KeyError."""
+    parser = argparse.ArgumentParser(prog="images.release")
+    steps = parser.add_subparsers(dest="step", required=True)
+    copying = steps.add_parser("images")
+    for name in ("version", "commit"):
+        copying.add_argument(name)
+    copying.add_argument("verified", type=Path)
+    copying.add_argument("release", type=Path)
+    sealing = steps.add_parser("seal")
+    sealing.add_argument("release", type=Path)
+    sealing.add_argument("locks", type=Path, nargs="+")
+    options = parser.parse_args(arguments)
+    if options.step == "images":
+        copy_images(options.version, options.commit, options.verified, options.release)
+    else:
+        seal(options.release, options.locks)
     return 0
 
 
@@ -138,5 +181,9 @@ if __name__ == "__main__":
     try:
         raise SystemExit(main(sys.argv[1:]))
     except ArchiveError as error:
-        print(f"release: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        print(f"release: {error}: run `make verify`", file=sys.stderr)
+    except (KeyError, TypeError, ValueError) as error:
+        print(f"release: build/digests.json is damaged ({error!r}): run `make verify`", file=sys.stderr)
+    except OSError as error:
+        print(f"release: {error}: make room, or mend the file's owner or mode", file=sys.stderr)
+    raise SystemExit(1)

@@ -255,6 +255,7 @@ MALFORMED = ' line {line}: "{text}" is not "package version architecture sha256"
         ("proxy", r"(?m)^(nginx \S+ amd64) \S+", r"\1 -", MALFORMED),
         ("proxy", r"(?m)^(nginx \S+ amd64 \S+).", r"\1", MALFORMED),
         ("base", r"(?m)^bash .*", "bash", MALFORMED),
+        ("proxy", r"(?m)^\[proxy arm64\]$", "[proxy amd64]", " line {line}: [proxy amd64] stands there twice"),
     ],
 )  # fmt: skip
 def test_a_line_that_no_lock_has_or_that_it_lacks_is_named(

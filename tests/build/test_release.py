@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,9 +19,9 @@ import pytest
 
 from images.compare import digests
 from images.oci import Image
-from images.release import IMAGES, pack
+from images.release import IMAGES, names, pack
 from tests.build.test_verify import commit
-from tests.stack.containers import DockerStack, docker
+from tests.stack.containers import RELEASE, DockerStack, build_images, docker
 from tests.stack.local import ROOT, copy_checkout
 from tests.stack.needs import lacking, needs_docker
 
@@ -54,6 +55,8 @@ def error(done: subprocess.CompletedProcess[str]) -> str:
     """The one line that a failed command wrote, besides make's own and the engine's."""
     assert done.returncode != 0, done.stdout
     lines = [line for line in done.stderr.splitlines() if not line.startswith(("make: ***", "engine: "))]
+    # Said of a good release, whatever fails afterwards.
+    lines = [line for line in lines if "whose key that is was not checked" not in line]
     assert len(lines) == 1, done.stderr
     return lines[0]
 
@@ -154,7 +157,8 @@ def test_the_provenance_names_what_was_made_and_from_what(made: Made) -> None:
 def test_what_is_whole_and_signed_is_accepted(made: Made) -> None:
     done = check(made.directory, PUBLIC_KEY=f"{made.key}.pub")
     assert done.returncode == 0, done.stderr
-    assert "is whole" in done.stdout
+    head = json.loads((made.directory / "digests.json").read_text())["commit"]
+    assert f"is whole: version {VERSION}, commit {head[:12]}" in done.stdout
     assert "signed by SHA256:" in done.stdout
     assert "not checked" not in done.stdout
     assert "whose key that is was not checked" in check(made.directory).stdout
@@ -164,7 +168,20 @@ def test_a_release_without_a_key_says_that_it_is_not_signed(copy: Path) -> None:
     (copy / "SHA256SUMS.sig").unlink()
     done = check(copy)
     assert done.returncode == 0
-    assert "not signed" in done.stdout
+    assert "it is not signed" in done.stdout
+
+
+@pytest.mark.parametrize("language", ["de_DE.UTF-8", "tr_TR.UTF-8"])
+def test_the_language_of_the_caller_changes_nothing(made: Made, copy: Path, language: str) -> None:
+    """What sha256sum says is translated, and in Turkish the letters from a to z leave out i."""
+    environment = {**os.environ, "LC_ALL": language, "LANGUAGE": language[:2], "PUBLIC_KEY": f"{made.key}.pub"}
+    command = [ROOT / "bin/verify-release"]
+    whole = subprocess.run(command, env=environment | {"RELEASE": str(copy)}, capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+    replace(copy / "sbom/web.cdx.json", b"{}")
+    done = subprocess.run(command, env=environment | {"RELEASE": str(copy)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "sbom/web.cdx.json is damaged or was changed" in done.stderr
 
 
 def test_a_byte_that_changed_is_found(copy: Path) -> None:
@@ -189,7 +206,7 @@ def test_a_file_too_few_or_too_many_is_found(copy: Path) -> None:
     (copy / "sbom/web.cdx.json").unlink()
     assert "sbom/web.cdx.json is missing" in error(check(copy))
     (copy / "SHA256SUMS").unlink()
-    assert "SHA256SUMS cannot be read" in error(check(copy))
+    assert "SHA256SUMS is missing: this is no release" in error(check(copy))
 
 
 def test_sums_that_were_made_again_do_not_match_the_signature(copy: Path) -> None:
@@ -212,14 +229,115 @@ def test_a_signature_that_is_asked_for_must_be_there(made: Made, copy: Path) -> 
     assert "has no signature (SHA256SUMS.sig)" in error(check(copy, PUBLIC_KEY=f"{made.key}.pub"))
 
 
-def test_an_archive_of_which_nothing_is_said_is_refused(copy: Path) -> None:
-    """Another image under the name of the proxy, all sums made anew, and no signature."""
-    (copy / "SHA256SUMS.sig").unlink()
-    said = json.loads((copy / "digests.json").read_text())
-    del said["images"]["proxy"]
-    replace(copy / "digests.json", json.dumps(said, indent=2).encode())
-    sum_again(copy)
-    assert "of which digests.json says nothing" in error(check(copy))
+def rewrite(archive: Path, **replaced: bytes) -> None:
+    """Put other content into files of an archive, and append what it does not have. `index_json` is index.json."""
+    contents = {name.replace("_", "."): content for name, content in replaced.items()}
+    target = archive.with_suffix(".new")
+    with tarfile.open(archive) as old, tarfile.open(target, "w:", format=tarfile.USTAR_FORMAT) as new:
+        for member in old:
+            if member.name not in contents:
+                new.addfile(member, old.extractfile(member) if member.isreg() else None)
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            new.addfile(info, io.BytesIO(content))
+    archive.unlink()
+    target.rename(archive)
+
+
+def unsigned(release: Path) -> None:
+    """All sums made anew and no signature: as far as somebody without a key gets."""
+    (release / "SHA256SUMS.sig").unlink()
+    sum_again(release)
+
+
+def test_an_archive_under_the_name_of_another_is_refused(copy: Path) -> None:
+    (copy / "images/proxy.tar").unlink()
+    os.link(copy / "images/db.tar", copy / "images/proxy.tar")
+    unsigned(copy)
+    assert "images/proxy.tar is not the image that digests.json describes: do not run it" in error(check(copy))
+
+
+def test_an_archive_of_which_the_provenance_does_not_speak_is_refused(copy: Path) -> None:
+    said = json.loads((copy / "provenance.json").read_text())
+    said["subject"] = [subject for subject in said["subject"] if "slipway/db" not in subject["name"]]
+    replace(copy / "provenance.json", json.dumps(said).encode())
+    unsigned(copy)
+    assert "images/db.tar is not the image that provenance.json speaks of" in error(check(copy))
+
+
+@pytest.mark.parametrize("part", ["index_json", "manifest_json"])
+def test_an_archive_that_names_a_foreign_image_is_refused(copy: Path, part: str) -> None:
+    """`docker load` would give that name to what is in the archive."""
+    archive = copy / "images/proxy.tar"
+    with Image(archive) as image:
+        foreign = names(image, "somebody/else:1")
+        own = names(image, f"slipway/proxy:{VERSION}")
+    name = part.replace("_", ".")
+    both = json.loads(own[name])
+    if name == "index.json":
+        both["manifests"] += json.loads(foreign[name])["manifests"]
+    else:
+        both += json.loads(foreign[name])
+    rewrite(archive, **{part: json.dumps(both).encode()})
+    unsigned(copy)
+    assert f"{archive} names other images than slipway/proxy:{VERSION}" in error(check(copy))
+
+
+def test_an_archive_with_a_file_twice_or_too_much_is_refused(copy: Path) -> None:
+    """Programs that read a tar differ in which of two they take."""
+    archive = copy / "images/proxy.tar"
+    content = archive.read_bytes()
+    for name in ("index.json", "./index.json", "../up", "blobs/sha256/more"):
+        replace(archive, content)
+        with tarfile.open(archive, "a:", format=tarfile.USTAR_FORMAT) as opened:
+            opened.addfile(tarfile.TarInfo(name))
+        if (copy / "SHA256SUMS.sig").exists():
+            (copy / "SHA256SUMS.sig").unlink()
+        sum_again(copy)
+        assert f"{archive} holds {name!r}, which no release does" in error(check(copy))
+
+
+def test_a_blob_that_is_not_its_digest_is_refused(copy: Path) -> None:
+    archive = copy / "images/proxy.tar"
+    with Image(archive) as image:
+        layer = image.layers[-1].digest.replace(":", "/")
+    rewrite(archive, **{f"blobs/{layer}": b"other"})
+    unsigned(copy)
+    assert f"{archive} is damaged inside" in error(check(copy))
+
+
+def test_what_is_no_file_is_refused(copy: Path, tmp_path: Path) -> None:
+    archive = copy / "images/web.tar"
+    archive.rename(tmp_path / "web.tar")
+    archive.symlink_to(tmp_path / "web.tar")
+    assert f"{archive} is neither a file nor a directory" in error(check(copy))
+    archive.unlink()
+    os.mkfifo(archive)
+    assert f"{archive} is neither a file nor a directory" in error(check(copy))
+
+
+@pytest.mark.parametrize("version", ["", "dev", "a b", "../x"])
+def test_a_release_without_a_version_is_refused(copy: Path, version: str) -> None:
+    said = json.loads((copy / "digests.json").read_text()) | {"version": version}
+    replace(copy / "digests.json", json.dumps(said).encode())
+    unsigned(copy)
+    assert "digests.json names no version" in error(check(copy))
+
+
+def test_an_old_release_under_a_new_name_is_refused(copy: Path) -> None:
+    renamed = copy.rename(copy.with_name("release-9.9.9"))
+    assert f"{renamed} holds version {VERSION}" in error(check(renamed))
+
+
+def test_any_of_several_keys_will_do(made: Made, tmp_path: Path) -> None:
+    """As in authorized_keys and allowed_signers."""
+    other = keygen(tmp_path / "other")
+    keys = tmp_path / "keys"
+    keys.write_text(f"# whose\n{other.with_suffix('.pub').read_text()}release {made.key.with_suffix('.pub').read_text()}")
+    assert check(made.directory, PUBLIC_KEY=keys).returncode == 0
+    keys.write_text("no key\n")
+    assert f"PUBLIC_KEY={keys} holds no SSH public key" in error(check(made.directory, PUBLIC_KEY=keys))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +345,7 @@ def test_an_archive_of_which_nothing_is_said_is_refused(copy: Path) -> None:
     [
         ([], "which release? make verify-release RELEASE="),
         (["RELEASE=/nowhere"], "/nowhere is no directory"),
-        (["RELEASE=docs"], "docs/SHA256SUMS cannot be read: this is no release"),
+        (["RELEASE=docs"], "docs/SHA256SUMS is missing: this is no release"),
     ],
 )
 def test_what_is_no_release_is_said_to_be_none(arguments: list[str], said: str) -> None:
@@ -239,6 +357,7 @@ def test_what_is_no_release_is_said_to_be_none(arguments: list[str], said: str) 
     [
         ([], "which version? make release VERSION=1.2.0"),
         (["VERSION=a b"], "VERSION=a b is no tag of an image"),
+        (["VERSION=dev"], "VERSION=dev is the tag of images that are built"),
         ([f"VERSION={VERSION}"], "is there, and a release is never overwritten"),
         (["VERSION=1", "KEY=/nowhere"], "KEY=/nowhere cannot be read"),
         (["VERSION=1", "KEY=Makefile"], "KEY=Makefile is no SSH key"),
@@ -266,8 +385,8 @@ def test_an_archive_that_is_not_the_verified_one_is_not_released(made: Made) -> 
     (verified / "db.tar").rename(verified / "real.tar")
     shutil.copy(verified / "proxy.tar", verified / "db.tar")
     try:
-        done = make(made.checkout, "release", "VERSION=1")
-        assert done.returncode != 0
+        said = error(make(made.checkout, "release", "VERSION=1"))
+        assert "build/verified/db.tar is not the image that build/digests.json names: run `make verify`" in said
         assert not (made.checkout / "build/release-1").exists()
         assert not (made.checkout / "build/.release-1").exists()
     finally:
@@ -307,10 +426,12 @@ def test_it_runs_where_nothing_can_be_built_or_pulled(made: Made, tmp_path: Path
     needs_docker()
     stack = DockerStack(unbuildable(tmp_path / "checkout"), "prod", RELEASE=str(made.directory))
     try:
-        stack.start()
+        started = stack.make("prod-up", DETACH="1")
         page = stack.http.get("/healthz")
         assert page.status == 200
         assert json.loads(page.body)["release"] == VERSION
+        assert "signed by SHA256:" in started.stderr
+        assert "whose key that is was not checked" in started.stderr
         for service, name in (("web", "web"), ("worker", "web"), ("proxy", "proxy"), ("db", "db")):
             assert stack.inspect(service)["Config"]["Image"] == f"slipway/{name}:{VERSION}"
     finally:
@@ -327,6 +448,26 @@ def test_a_damaged_release_is_refused_before_anything_starts(copy: Path, tmp_pat
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={stack.project}") == ""
     assert docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={stack.project}") == ""
     assert docker("image", "ls", "--quiet", f"slipway/*:{VERSION}") == ""
+
+
+@pytest.mark.usefixtures("nothing_built")
+def test_a_tag_that_is_another_image_is_not_taken_away(made: Made, tmp_path: Path) -> None:
+    needs_docker()
+    build_images()
+    docker("tag", f"slipway/proxy:{RELEASE}", f"slipway/db:{VERSION}")
+    stack = DockerStack(unbuildable(tmp_path / "checkout"), "prod", RELEASE=str(made.directory))
+    said = error(stack.make("prod-up", check=False))
+    assert f"slipway/db:{VERSION} is another image here than in {made.directory}" in said
+    assert docker("image", "ls", "--quiet", f"slipway/web:{VERSION}") == ""
+
+
+def test_a_release_without_a_slash_is_not_built_by_mistake(made: Made) -> None:
+    (made.checkout / "release-x").symlink_to(made.directory)
+    try:
+        done = make(made.checkout, "prod-up", "ENGINE=docker", "RELEASE=release-x", "PROJECT=slipway-none")
+        assert "write RELEASE=./release-x" in error(done)
+    finally:
+        (made.checkout / "release-x").unlink()
 
 
 def test_only_production_on_the_docker_engine_runs_a_release(made: Made, tmp_path: Path) -> None:

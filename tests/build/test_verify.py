@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from images.compare import MOST_FILES, main, shorten
-from tests.build.archives import Member, image
+from tests.build.archives import Archive, Member, image
 from tests.stack.containers import docker
 from tests.stack.local import copy_checkout
 from tests.stack.needs import needs_docker
@@ -114,6 +114,37 @@ def test_a_configuration_that_differs_is_named(builds: tuple[Path, Path], capsys
     assert 'configuration: config: null | {"User": "0"}' in out
 
 
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ([{"created": "1"}, {"created": "2"}], 'history[2].created: "2" | "3"'),
+        ([{"created_by": "a"}, {"created_by": "x"}], "history[1].created"),
+    ],
+)
+def test_a_history_that_differs_is_named(
+    builds: tuple[Path, Path], capsys: pytest.CaptureFixture[str], history: list[dict[str, str]], said: str
+) -> None:
+    image(builds[0] / "web.tar", [Member("base", b"b")], FILES, history=history)
+    image(builds[1] / "web.tar", [Member("base", b"b")], FILES, history=[{"created": "1"}, {"created": "3"}])
+    status, out, _ = compare(builds, capsys)
+    assert status == 1
+    assert said in out
+
+
+def test_manifests_that_differ_are_never_the_same(
+    builds: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for directory, annotation in zip(builds, ("x", "y"), strict=True):
+        archive = Archive()
+        archive.image(FILES)
+        manifest = json.loads(archive.blobs[archive.manifests[0]["digest"]]) | {"annotations": {"a": annotation}}
+        archive.manifests[0] |= archive.document(manifest)
+        archive.write(directory / "web.tar")
+    status, out, _ = compare(builds, capsys)
+    assert status == 1
+    assert 'manifest: annotations.a: "x" | "y"' in out
+
+
 def test_layers_compressed_differently_are_not_the_same(
     builds: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,7 +237,8 @@ def test_a_file_with_the_time_in_it_is_named(repository: Path) -> None:
 def test_without_a_commit_there_is_no_time_to_build_at(tmp_path: Path) -> None:
     done = verify(copy_checkout(tmp_path / "checkout"), GIT_CEILING_DIRECTORIES=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == "verify: this is no git checkout with a commit, whose time the images would carry: clone it\n"
+    assert done.stderr.startswith("verify: git knows no commit here, whose time the images would carry (not a git repos")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
