@@ -13,6 +13,7 @@ or undetermined, `fixed_version` "0" for never affected, `urgency`), https://goo
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import re
@@ -120,7 +121,7 @@ def fetch(feed: str, cache: Path) -> Path:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"not complete after {FEED_SECONDS} s")
         part.replace(cache)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(error, urllib.error.HTTPError):
             error.close()

@@ -177,6 +177,12 @@ def test_a_missing_lock_is_stale(checkout: Path) -> None:
     assert answer.stderr == "requirements/app.txt does not match requirements/app.in: run `make lock`\n"
 
 
+def test_a_lock_that_is_missing_is_named(checkout: Path) -> None:
+    (checkout / "requirements/web.txt").unlink()
+    answer = run(checkout, "bin/lock", "--check", "web")
+    assert (answer.returncode, answer.stderr) == (1, "requirements/web.txt is missing: run `make lock`\n")
+
+
 def test_a_stale_lock_is_not_installed(checkout: Path) -> None:
     path = checkout / "requirements" / "app.in"
     path.write_text(path.read_text(encoding="utf-8").replace("nh3 ", "nh3<9 "), encoding="utf-8")
