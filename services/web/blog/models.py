@@ -12,6 +12,8 @@ from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import models, transaction
@@ -19,6 +21,7 @@ from django.db.models import Count, F, Q
 from django.db.models.functions import TruncMonth
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -311,6 +314,10 @@ class Article(models.Model):
     down_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     score = models.FloatField(default=0.0, db_default=0.0, editable=False)
 
+    # As HTML, where a search found it (blog.search).
+    marked_title: SafeString
+    marked_text: SafeString
+
     objects: ClassVar[models.Manager[Article]] = ArticleQuerySet.as_manager()
 
     class Meta:
@@ -436,6 +443,31 @@ class ArticleTag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.article_id}: {self.tag_id}"
+
+
+class SearchEntry(models.Model):
+    """What can be found in an article, and the text that a finding is shown in. Written by blog.search alone."""
+
+    # The constraint is that of migration 0003, which cascades: a release without this table may delete the article.
+    article = models.OneToOneField(
+        Article, models.CASCADE, primary_key=True, db_constraint=False, related_name="search_entry"
+    )
+    vector = SearchVectorField()
+    text = models.TextField()
+    version = models.PositiveIntegerField()
+    # Of the article that was indexed: another release's process may save it without writing here.
+    article_updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("search entry")
+        verbose_name_plural = _("search entries")
+        indexes = [
+            # Without a list of what is still to be entered, which every search would have to read to its end.
+            GinIndex(fields=["vector"], name="search_entry_vector", fastupdate=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.article_id}"
 
 
 class CommentQuerySet(models.QuerySet["Comment"]):

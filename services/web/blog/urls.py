@@ -17,6 +17,7 @@ urlpatterns = [
     path("", views.front, name="front"),
     path("robots.txt", views.robots, name="robots"),
     path("feed.atom", views.read_only(feeds.SiteFeed()), name="feed"),
+    path("search/", views.search, name="search"),
     path("tag/<uslug:slug>/", views.tag, name="tag"),
     path("<year:year>/<month:month>/", views.month, name="month"),
     path("<username:username>/", views.author, name="author"),

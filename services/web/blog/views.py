@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import wraps
 from typing import Any
@@ -15,16 +15,20 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from blog.models import Article, ArticleQuerySet, Blog, Category, Tag
+from blog.search import LONGEST_QUERY, MOST_FOUND, Search
+from blog.text import clean_line
 
 PER_PAGE = 10
 COMMENTS_PER_PAGE = 100
 RECOMMENDED = 10
 RECENT_TAGS = 20
+FACETS = 8
 
 View = Callable[..., HttpResponse]
 
@@ -47,7 +51,7 @@ def page(view: View) -> View:
 
 
 def paged(
-    request: HttpRequest, items: QuerySet[Any], per_page: int = PER_PAGE, total: int | None = None
+    request: HttpRequest, items: QuerySet[Any] | Sequence[Any], per_page: int = PER_PAGE, total: int | None = None
 ) -> dict[str, Any]:
     """The page of `items` that `?page=` names, as `page_obj` and `page_range`; 404 for one that is not there.
 
@@ -134,6 +138,53 @@ def month(request: HttpRequest, year: int, month: int) -> HttpResponse:
     """Articles of all authors of one month."""
     context = require_any(listing(request, in_month(published(), year, month)))
     return render(request, "blog/listing.html", {**context, "heading": month_name(year, month)})
+
+
+@page
+def search(request: HttpRequest) -> HttpResponse:
+    """The articles that have what `?q=` asks for, best first, where `author` and `tag` name a filter of that one's."""
+    typed = clean_line(request.GET.get("q", ""))
+    username, slug = (clean_line(request.GET.get(name, "")) for name in ("author", "tag"))
+    by = User.objects.filter(username__lower=username.lower()).defer("password").first() if username else None
+    under = Tag.objects.filter(slug=slug).first() if slug else None
+    error = ""
+    ids: list[int] = []
+    wanted = Search(typed) if len(typed) <= LONGEST_QUERY else None
+    if wanted is None:
+        error = _("A search has at most %(limit)d characters.") % {"limit": LONGEST_QUERY}
+    elif wanted.asked:
+        articles = published()
+        if username:
+            articles = articles.filter(author=by) if by else articles.none()
+        if slug:
+            articles = articles.filter(article_tags__tag=under) if under else articles.none()
+        ids = wanted.find(articles)
+    elif typed:
+        error = _("There is nothing in it that could be looked for: a search needs a letter, a digit or a character.")
+    context = paged(request, ids)
+    on_page = context["page_obj"]
+    if wanted is not None and on_page.object_list:
+        found = Article.objects.filter(pk__in=on_page.object_list).for_listing()
+        by_id = {article.pk: article for article in found.select_related("search_entry").defer("search_entry__vector")}
+        on_page.object_list = [by_id[pk] for pk in on_page.object_list if pk in by_id]
+        wanted.highlight(on_page.object_list)
+    context |= {
+        "query": typed,
+        "error": error,
+        "filters": {"author": username, "tag": slug},
+        "by": by,
+        "under": under,
+        "most": MOST_FOUND if len(ids) == MOST_FOUND else None,
+        "longest": LONGEST_QUERY,
+        # A page of results is nothing that another search should find.
+        "canonical_url": "",
+    }
+    if ids:
+        authors = User.objects.filter(articles__in=ids).annotate(article_count=Count("pk"))
+        tags = Tag.objects.filter(article_tags__article__in=ids).annotate(article_count=Count("pk"))
+        context["authors"] = list(authors.defer("password", "bio").order_by("-article_count", "username")[:FACETS])
+        context["tags"] = list(tags.order_by("-article_count", "name")[:FACETS])
+    return render(request, "blog/search.html", context)
 
 
 def author_or_404(username: str) -> User:
@@ -252,4 +303,6 @@ def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> 
 @read_only
 def robots(request: HttpRequest) -> HttpResponse:
     """What crawlers may not ask for."""
-    return HttpResponse("User-agent: *\nDisallow: /admin/\n", content_type="text/plain; charset=utf-8")
+    return HttpResponse(
+        "User-agent: *\nDisallow: /admin/\nDisallow: /search/\n", content_type="text/plain; charset=utf-8"
+    )

@@ -41,12 +41,15 @@ ROUTES = [
     "/admin/blog/article/{0}/change/",
     "/i18n/setlang/",
     "/preferences/theme/",
+    "/search/",
     "/feed.atom",
     "/robots.txt",
     "/static/{0}",
     "/media/{0}",
 ]
-queries = st.dictionaries(st.sampled_from(["page", "next", "q", "theme", "language"]), parts, max_size=2)
+queries = st.dictionaries(
+    st.sampled_from(["page", "next", "q", "author", "tag", "theme", "language"]), parts, max_size=2
+)
 # A header is bytes to the server; these are the values that proxies let through.
 headers = st.dictionaries(
     st.sampled_from(

@@ -220,6 +220,7 @@ def test_the_canonical_address_keeps_the_page_and_no_other_parameter(client: Cli
 
 READABLE = [
     "/",
+    "/search/?q=words",
     "/ann/",
     "/tag/nginx/",
     "/2026/05/",

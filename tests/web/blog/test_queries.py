@@ -22,6 +22,10 @@ PAGES = {
     "/ann/category/notes/": 8,  # ... and the category, and its count
     "/ann/tag/nginx/": 8,  # ... and the tag, and its count
     "/ann/2026/05/": 7,  # ... and its count
+    "/search/": 0,
+    "/search/?q=部署": 5,  # what matches; articles with their texts, tags; authors, tags of all that match
+    "/search/?q=word": 7,  # ... and the stems of the words asked for, and of those that may be marked
+    "/search/?q=word&author=ann&tag=nginx": 9,  # ... and author, tag
     "/feed.atom": 2,  # articles, their tags
     "/ann/feed.atom": 3,  # ... and the author
     "ARTICLE": 6,  # article, its tags; comments, their count; previous, next
@@ -42,6 +46,7 @@ def fill(articles: int) -> str:
             title=f"number {number}",
             tags=("nginx", f"tag{number}"),
             category=category,
+            body="Some words, 部署.",
             published_at=MAY + timedelta(minutes=number),
         )
         if number == 1:
