@@ -17,7 +17,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import models, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Case, Count, F, Q, When
 from django.db.models.functions import TruncMonth
 from django.urls import reverse
 from django.utils import timezone
@@ -31,6 +31,7 @@ from blog.text import LONGEST_SLUG, clean_line, clean_text, folded, free_slug, s
 LARGEST_BODY_BYTES = 200_000
 LONGEST_COMMENT = 10_000
 LONGEST_EXCERPT = 300
+NEWEST_OF_TAG = 100
 
 
 class OctetLength(models.Transform):
@@ -227,6 +228,27 @@ class ArticleQuerySet(models.QuerySet["Article"]):
             .defer("body", "body_html", "author__password", "author__bio")
         )
 
+    def related_to(self, article: Article) -> Self:
+        """Those that share tags with `article`: of its language first, then by how many tags, then newest. One query.
+
+        Of each tag only the newest NEWEST_OF_TAG are looked at, so that it costs the same on a site of any size.
+        """
+        tags = [tag.pk for tag in article.tags.all()]
+        if not tags:
+            return self.none()
+        newest = [
+            ArticleTag.objects.filter(tag=tag).order_by("-article_id").values("article_id")[:NEWEST_OF_TAG]
+            for tag in tags
+        ]
+        shared = Count("article_tags", filter=Q(article_tags__tag__in=tags))
+        other_language = Case(When(language=article.language, then=0), default=1)
+        return (
+            self.filter(pk__in=newest[0].union(*newest[1:]))
+            .exclude(pk=article.pk)
+            .annotate(shared=shared)
+            .order_by(other_language, "-shared", "-published_at", "-pk")
+        )
+
     def months(self) -> list[dict[str, Any]]:
         """The months that have articles, newest first, each as {"month": date, "count": number}."""
         months = self.order_by().annotate(month=TruncMonth("published_at")).values("month").annotate(count=Count("*"))
@@ -390,6 +412,11 @@ class Article(models.Model):
             and self.published_at is not None
             and self.published_at <= timezone.now()
         )
+
+    @property
+    def changed_at(self) -> datetime:
+        """When a reader's copy of it was last outdated: never before it was published."""
+        return max(self.updated_at, self.published_at or self.updated_at)
 
     def prepare(self) -> None:
         """Fill every field that follows from others: clean texts, slug, HTML, excerpt, dates of publication."""

@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from blog import structured_data
 from blog.models import Article, ArticleQuerySet, Blog, Category, Tag
 from blog.search import LONGEST_QUERY, MOST_FOUND, Search
 from blog.text import clean_line
@@ -29,6 +30,7 @@ COMMENTS_PER_PAGE = 100
 RECOMMENDED = 10
 RECENT_TAGS = 20
 FACETS = 8
+RELATED = 4
 
 View = Callable[..., HttpResponse]
 
@@ -283,6 +285,7 @@ def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> 
     if (username, slug) != (found.author.username, found.slug):
         return HttpResponsePermanentRedirect(address)
     of_author = published().filter(author_id=found.author_id).select_related("author").defer("body", "body_html")
+    canonical_url = found.canonical_url or f"{settings.SITE_URL}{address}"
     comments = paged(request, found.comments.on_page(), COMMENTS_PER_PAGE)
     earlier = Q(published_at=found.published_at, pk__lt=found.pk) | Q(published_at__lt=found.published_at)
     later = Q(published_at=found.published_at, pk__gt=found.pk) | Q(published_at__gt=found.published_at)
@@ -295,14 +298,21 @@ def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> 
             "comments": list(comments["page_obj"]),
             "previous": of_author.filter(earlier).newest().first(),
             "next": of_author.filter(later).order_by("published_at", "pk").first(),
-            "canonical_url": found.canonical_url or f"{settings.SITE_URL}{address}",
+            "related": list(
+                published()
+                .related_to(found)
+                .select_related("author")
+                .only("title", "slug", "language", "published_at", "author__username")[:RELATED]
+            ),
+            "canonical_url": canonical_url,
+            "structured_data": structured_data.article(found, canonical_url),
         },
     )
 
 
 @read_only
 def robots(request: HttpRequest) -> HttpResponse:
-    """What crawlers may not ask for."""
-    return HttpResponse(
-        "User-agent: *\nDisallow: /admin/\nDisallow: /search/\n", content_type="text/plain; charset=utf-8"
-    )
+    """What crawlers may not ask for, and where they find the rest."""
+    sitemap = f"{settings.SITE_URL}{reverse('blog:sitemap')}"
+    text = f"User-agent: *\nDisallow: /admin/\nDisallow: /search/\n\nSitemap: {sitemap}\n"
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")

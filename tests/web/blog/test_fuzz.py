@@ -30,6 +30,9 @@ ROUTES = [
     "/{0}/tag/{1}/",
     "/{0}/category/{1}/",
     "/{0}/feed.atom",
+    "/tag/{0}/feed.rss",
+    "/sitemap-{0}.xml",
+    "/sitemap-articles.xml",
     "/ann/{0}/",
     "/ann/tag/{0}/",
     "/ann/category/{0}/",
@@ -48,7 +51,7 @@ ROUTES = [
     "/media/{0}",
 ]
 queries = st.dictionaries(
-    st.sampled_from(["page", "next", "q", "author", "tag", "theme", "language"]), parts, max_size=2
+    st.sampled_from(["page", "p", "next", "q", "author", "tag", "theme", "language"]), parts, max_size=2
 )
 # A header is bytes to the server; these are the values that proxies let through.
 headers = st.dictionaries(

@@ -28,7 +28,16 @@ PAGES = {
     "/search/?q=word&author=ann&tag=nginx": 9,  # ... and author, tag
     "/feed.atom": 2,  # articles, their tags
     "/ann/feed.atom": 3,  # ... and the author
-    "ARTICLE": 6,  # article, its tags; comments, their count; previous, next
+    "/feed.rss": 2,
+    "/ann/feed.rss": 3,
+    "/tag/nginx/feed.atom": 4,  # tag, whether it is in use; articles, their tags
+    "/tag/nginx/feed.rss": 4,
+    "ARTICLE": 7,  # article, its tags; comments, their count; previous, next; related
+    "/sitemap.xml": 5,  # the counts of articles, authors, tags; the last change, of the front page and the articles
+    "/sitemap-front.xml": 1,
+    "/sitemap-articles.xml": 2,  # count, articles
+    "/sitemap-authors.xml": 2,
+    "/sitemap-tags.xml": 2,
     "/robots.txt": 0,
     "/healthz": 0,
 }
