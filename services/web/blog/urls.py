@@ -6,10 +6,12 @@ from django.contrib.sitemaps.views import index as sitemap_index
 from django.contrib.sitemaps.views import sitemap
 from django.urls import path, register_converter
 
-from blog import converters, feeds, sitemaps, views
+from blog import converters, feeds, former, sitemaps, views
 
 register_converter(converters.UsernameConverter, "username")
 register_converter(converters.SlugConverter, "uslug")
+register_converter(converters.NameConverter, "name")
+register_converter(converters.NumberConverter, "number")
 register_converter(converters.YearConverter, "year")
 register_converter(converters.MonthConverter, "month")
 register_converter(converters.ArticleConverter, "article")
@@ -17,6 +19,7 @@ register_converter(converters.ArticleConverter, "article")
 app_name = "blog"
 urlpatterns = [
     path("", views.front, name="front"),
+    path("index/", former.index),
     path("robots.txt", views.robots, name="robots"),
     path(
         "sitemap.xml",
@@ -39,4 +42,13 @@ urlpatterns = [
     path("<username:username>/tag/<uslug:slug>/", views.author_tag, name="author_tag"),
     path("<username:username>/<year:year>/<month:month>/", views.author_month, name="author_month"),
     path("<username:username>/<article:reference>/", views.article, name="article"),
+    # Addresses of the article's blog.
+    path("<username:username>/articles/<number:number>", former.article),
+    path("<username:username>/articles/<number:number>/", former.article),
+    path("<username:username>/archive/<year:year>/<month:month>", former.archive),
+    path("<username:username>/archive/<year:year>/<month:month>/", former.archive),
+    path("<username:username>/tag/<name:name>", former.tag),
+    path("<username:username>/tag/<name:name>/", former.tag),
+    path("<username:username>/category/<name:name>", former.category),
+    path("<username:username>/category/<name:name>/", former.category),
 ]

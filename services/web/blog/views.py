@@ -23,7 +23,7 @@ from accounts.models import User
 from blog import structured_data
 from blog.models import Article, ArticleQuerySet, Blog, Category, Tag
 from blog.search import LONGEST_QUERY, MOST_FOUND, Search
-from blog.text import clean_line
+from blog.text import clean_line, folded
 
 PER_PAGE = 10
 COMMENTS_PER_PAGE = 100
@@ -237,6 +237,18 @@ def author_page(
     )
 
 
+def former_tag(author: User, name: str) -> str:
+    """The address of an author's articles with the tag called `name`, in any case and width; 404 for none."""
+    tag = get_object_or_404(Tag, key=folded(clean_line(name)))
+    return reverse("blog:author_tag", args=[author.username, tag.slug])
+
+
+def former_category(author: User, name: str) -> str:
+    """The same for a category of the author's."""
+    category = get_object_or_404(Category, author=author, key=folded(clean_line(name)))
+    return reverse("blog:author_category", args=[author.username, category.slug])
+
+
 @page
 def author(request: HttpRequest, username: str) -> HttpResponse:
     """An author's blog."""
@@ -248,7 +260,9 @@ def author(request: HttpRequest, username: str) -> HttpResponse:
 def author_category(request: HttpRequest, username: str, slug: str) -> HttpResponse:
     """An author's articles in one category."""
     found = author_or_404(username)
-    category = get_object_or_404(Category, author=found, slug=slug)
+    category = Category.objects.filter(author=found, slug=slug).first()
+    if category is None:
+        return HttpResponsePermanentRedirect(former_category(found, slug))
     articles = published().filter(author=found, category=category)
     redirect = canonical_or_none(request, found, username)
     return redirect or author_page(request, found, articles, "category", category.name)
@@ -258,7 +272,9 @@ def author_category(request: HttpRequest, username: str, slug: str) -> HttpRespo
 def author_tag(request: HttpRequest, username: str, slug: str) -> HttpResponse:
     """An author's articles with one tag."""
     found = author_or_404(username)
-    chosen = get_object_or_404(Tag, slug=slug)
+    chosen = Tag.objects.filter(slug=slug).first()
+    if chosen is None:
+        return HttpResponsePermanentRedirect(former_tag(found, slug))
     articles = published().filter(author=found, article_tags__tag=chosen)
     redirect = canonical_or_none(request, found, username)
     return redirect or author_page(request, found, articles, "tag", chosen.name)

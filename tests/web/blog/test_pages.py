@@ -305,7 +305,7 @@ READABLE = [
 ]
 
 
-@pytest.mark.parametrize("address", [*READABLE, "/robots.txt"])
+@pytest.mark.parametrize("address", [*READABLE, "/robots.txt", "/index/", "/ann/articles/1"])
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
 def test_a_page_that_is_read_refuses_other_methods(address: str, method: str) -> None:
     an_article(tags=("nginx",))
