@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from blog.models import Article, ArticleTag, Category, Comment, Tag
+from blog.models import Article, Category, Comment, Tag
 
 MAY = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def an_article(
     """A published article."""
     values = {"status": "published", "published_at": MAY, "body": "Some words.", **fields}
     article = Article.objects.create(author=author or a_user(), title=title, **values)
-    ArticleTag.objects.bulk_create(ArticleTag(article=article, tag=Tag.objects.named(name)) for name in tags)
+    article.tags.set([Tag.objects.named(name) for name in tags])
     return article
 
 

@@ -13,7 +13,8 @@ class BlogConfig(AppConfig):
     verbose_name = _("Blog")
 
     def ready(self) -> None:
-        """Connect what keeps the counters true when an account goes."""
-        from blog import counters
+        """Connect what keeps the counters true when an account goes, and the search index when an article changes."""
+        from blog import counters, search
 
         counters.connect()
+        search.connect()

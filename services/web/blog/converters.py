@@ -26,6 +26,18 @@ class SlugConverter(UsernameConverter):
     regex = SLUG
 
 
+class NameConverter(UsernameConverter):
+    """The name of a tag or a category as it was typed: anything but a slash and control characters."""
+
+    regex = r"[^/\x00-\x1f]{1,120}"
+
+
+class NumberConverter(UsernameConverter):
+    """An id that fits a bigint."""
+
+    regex = r"[0-9]{1,18}"
+
+
 class YearConverter:
     """A year of four digits."""
 

@@ -1,7 +1,8 @@
-"""Atom feeds of the site and of each author, with the whole text."""
+"""Feeds of the site, of each author and of each tag, as Atom and as RSS, with the whole text."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +11,11 @@ from django.contrib.syndication.views import Feed
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import translation
-from django.utils.feedgenerator import Atom1Feed
+from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from blog.models import Article, ArticleQuerySet
+from blog.models import Article, ArticleQuerySet, Tag
 from blog.text import clean_text
 
 ENTRIES = 20
@@ -23,6 +24,19 @@ ENTRIES = 20
 def tag_uri(date: str, name: str) -> str:
     """An id that stays when the address changes (RFC 4151)."""
     return f"tag:{settings.SITE_HOST},{date}:{name}"
+
+
+TAG = re.compile(r"<(?:a|img) [^>]*>")
+ADDRESS = re.compile(r'( (?:href|src)=")(/(?!/)|#)')
+
+
+def with_absolute_addresses(html: str, address: str) -> str:
+    """The rendered `html` of the article at `address`, with the addresses in it as they are needed away from it."""
+
+    def absolute(match: re.Match[str]) -> str:
+        return match[1] + (f"{settings.SITE_URL}/" if match[2] == "/" else f"{address}#")
+
+    return TAG.sub(lambda tag: ADDRESS.sub(absolute, tag[0]), html)
 
 
 class FullTextAtom(Atom1Feed):
@@ -41,10 +55,26 @@ class FullTextAtom(Atom1Feed):
         handler.addQuickElement("content", item["content"], {"type": "html", "xml:lang": item["language"]})
 
 
-class ArticleFeed(Feed):
-    """What both feeds have in common. Feeds are in the site's language, whoever asks."""
+class FullTextRss(Rss201rev2Feed):
+    """RSS 2.0 with the whole article (RDF Site Summary 1.0, module "content")."""
 
-    feed_type = FullTextAtom
+    def rss_attributes(self) -> dict[str, str]:
+        """As Django's, with that module's namespace."""
+        return {**super().rss_attributes(), "xmlns:content": "http://purl.org/rss/1.0/modules/content/"}
+
+    def add_item_elements(self, handler: Any, item: dict[str, Any]) -> None:
+        """As Django's, with the content."""
+        super().add_item_elements(handler, item)
+        handler.addQuickElement("content:encoded", item["content"])
+
+
+class ArticleFeed(Feed):
+    """What all feeds have in common. Feeds are in the site's language, whoever asks."""
+
+    feed_type: type[Atom1Feed | Rss201rev2Feed] = FullTextAtom
+    # The name of its address.
+    route = ""
+    item_guid_is_permalink = False
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with the feed."""
@@ -92,7 +122,7 @@ class ArticleFeed(Feed):
 
     def item_updateddate(self, item: Any) -> datetime:
         """When it was changed last; never before it was published."""
-        return max(item.updated_at, item.published_at)
+        return item.changed_at
 
     def item_categories(self, item: Any) -> list[str]:
         """Its category and tags."""
@@ -101,11 +131,14 @@ class ArticleFeed(Feed):
 
     def item_extra_kwargs(self, item: Any) -> dict[str, Any]:
         """The whole text, and the language it is in."""
-        return {"content": clean_text(item.body_html), "language": item.language}
+        content = with_absolute_addresses(clean_text(item.body_html), self.item_link(item))
+        return {"content": content, "language": item.language}
 
 
 class SiteFeed(ArticleFeed):
     """The newest articles of all authors."""
+
+    route = "blog:feed"
 
     def title(self) -> str:
         """The site's name."""
@@ -121,7 +154,7 @@ class SiteFeed(ArticleFeed):
 
     def feed_url(self) -> str:
         """Where the feed is."""
-        return f"{settings.SITE_URL}{reverse('blog:feed')}"
+        return f"{settings.SITE_URL}{reverse(self.route)}"
 
     def feed_guid(self) -> str:
         """Its id, for good."""
@@ -134,6 +167,8 @@ class SiteFeed(ArticleFeed):
 
 class AuthorFeed(ArticleFeed):
     """The newest articles of one author."""
+
+    route = "blog:author_feed"
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> User:
         """The author of the address, in any case; 404 when there is none."""
@@ -158,7 +193,7 @@ class AuthorFeed(ArticleFeed):
 
     def feed_url(self, obj: User) -> str:
         """Where the feed is."""
-        return f"{settings.SITE_URL}{reverse('blog:author_feed', args=[obj.username])}"
+        return f"{settings.SITE_URL}{reverse(self.route, args=[obj.username])}"
 
     def feed_guid(self, obj: User) -> str:
         """Its id, for good."""
@@ -171,3 +206,64 @@ class AuthorFeed(ArticleFeed):
     def entries(self, obj: User) -> ArticleQuerySet:
         """The author's."""
         return Article.objects.filter(author=obj)
+
+
+class TagFeed(ArticleFeed):
+    """The newest articles of all authors with one tag."""
+
+    route = "blog:tag_feed"
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Tag:
+        """The tag of the address; 404 where there is none, or no public article has it."""
+        found = Tag.objects.filter(slug=kwargs["slug"]).first()
+        if found is None or not self.entries(found).published().exists():
+            raise Http404("no such tag")
+        return found
+
+    def title(self, obj: Tag) -> str:
+        """The tag, and the site's name."""
+        return f"#{clean_text(obj.name)} · {settings.SITE_NAME}"
+
+    def subtitle(self, obj: Tag) -> str:
+        """What it is."""
+        return _("The newest articles of all authors")
+
+    def link(self, obj: Tag) -> str:
+        """The tag's page."""
+        return f"{settings.SITE_URL}{obj.get_absolute_url()}"
+
+    def feed_url(self, obj: Tag) -> str:
+        """Where the feed is."""
+        return f"{settings.SITE_URL}{reverse(self.route, args=[obj.slug])}"
+
+    def feed_guid(self, obj: Tag) -> str:
+        """Its id, for good."""
+        return tag_uri("2026", f"tag/{obj.pk}")
+
+    def entries(self, obj: Tag) -> ArticleQuerySet:
+        """Those with the tag."""
+        return Article.objects.filter(article_tags__tag=obj)
+
+
+class SiteRss(SiteFeed):
+    """The same as RSS."""
+
+    feed_type = FullTextRss
+    route = "blog:rss"
+    description = SiteFeed.subtitle
+
+
+class AuthorRss(AuthorFeed):
+    """The same as RSS."""
+
+    feed_type = FullTextRss
+    route = "blog:author_rss"
+    description = AuthorFeed.subtitle
+
+
+class TagRss(TagFeed):
+    """The same as RSS."""
+
+    feed_type = FullTextRss
+    route = "blog:tag_rss"
+    description = TagFeed.subtitle

@@ -12,13 +12,16 @@ from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import models, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Case, Count, F, Q, When
 from django.db.models.functions import TruncMonth
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -28,6 +31,7 @@ from blog.text import LONGEST_SLUG, clean_line, clean_text, folded, free_slug, s
 LARGEST_BODY_BYTES = 200_000
 LONGEST_COMMENT = 10_000
 LONGEST_EXCERPT = 300
+NEWEST_OF_TAG = 100
 
 
 class OctetLength(models.Transform):
@@ -224,6 +228,27 @@ class ArticleQuerySet(models.QuerySet["Article"]):
             .defer("body", "body_html", "author__password", "author__bio")
         )
 
+    def related_to(self, article: Article) -> Self:
+        """Those that share tags with `article`: of its language first, then by how many tags, then newest. One query.
+
+        Of each tag only the newest NEWEST_OF_TAG are looked at, so that it costs the same on a site of any size.
+        """
+        tags = [tag.pk for tag in article.tags.all()]
+        if not tags:
+            return self.none()
+        newest = [
+            ArticleTag.objects.filter(tag=tag).order_by("-article_id").values("article_id")[:NEWEST_OF_TAG]
+            for tag in tags
+        ]
+        shared = Count("article_tags", filter=Q(article_tags__tag__in=tags))
+        other_language = Case(When(language=article.language, then=0), default=1)
+        return (
+            self.filter(pk__in=newest[0].union(*newest[1:]))
+            .exclude(pk=article.pk)
+            .annotate(shared=shared)
+            .order_by(other_language, "-shared", "-published_at", "-pk")
+        )
+
     def months(self) -> list[dict[str, Any]]:
         """The months that have articles, newest first, each as {"month": date, "count": number}."""
         months = self.order_by().annotate(month=TruncMonth("published_at")).values("month").annotate(count=Count("*"))
@@ -311,6 +336,10 @@ class Article(models.Model):
     down_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     score = models.FloatField(default=0.0, db_default=0.0, editable=False)
 
+    # As HTML, where a search found it (blog.search).
+    marked_title: SafeString
+    marked_text: SafeString
+
     objects: ClassVar[models.Manager[Article]] = ArticleQuerySet.as_manager()
 
     class Meta:
@@ -384,6 +413,11 @@ class Article(models.Model):
             and self.published_at <= timezone.now()
         )
 
+    @property
+    def changed_at(self) -> datetime:
+        """When a reader's copy of it was last outdated: never before it was published."""
+        return max(self.updated_at, self.published_at or self.updated_at)
+
     def prepare(self) -> None:
         """Fill every field that follows from others: clean texts, slug, HTML, excerpt, dates of publication."""
         self.title = clean_line(self.title)
@@ -436,6 +470,31 @@ class ArticleTag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.article_id}: {self.tag_id}"
+
+
+class SearchEntry(models.Model):
+    """What can be found in an article, and the text that a finding is shown in. Written by blog.search alone."""
+
+    # The constraint is that of migration 0003, which cascades: a release without this table may delete the article.
+    article = models.OneToOneField(
+        Article, models.CASCADE, primary_key=True, db_constraint=False, related_name="search_entry"
+    )
+    vector = SearchVectorField()
+    text = models.TextField()
+    version = models.PositiveIntegerField()
+    # Of the article that was indexed: another release's process may save it without writing here.
+    article_updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("search entry")
+        verbose_name_plural = _("search entries")
+        indexes = [
+            # Without a list of what is still to be entered, which every search would have to read to its end.
+            GinIndex(fields=["vector"], name="search_entry_vector", fastupdate=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.article_id}"
 
 
 class CommentQuerySet(models.QuerySet["Comment"]):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape, unescape
+from html.parser import HTMLParser
 
 import nh3
 from markdown_it import MarkdownIt
@@ -448,6 +449,38 @@ def render_article(source: str) -> Rendered:
     tokens = parser.parse(source, environment)
     html = parser.renderer.render(tokens, parser.options, environment)
     return Rendered(html=article_cleaner().clean(html).strip(), text=words_of(tokens))
+
+
+class TextOfHtml(HTMLParser):
+    """Collects the text of HTML that this module made; what is not within a line ends one."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A picture says what is on it; a block begins a line."""
+        if tag == "img":
+            self.parts.append(f" {dict(attrs).get('alt') or ''} ")
+        elif tag not in INLINE_TAGS:
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        """A block ends a line."""
+        if tag not in INLINE_TAGS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        """The text itself."""
+        self.parts.append(data)
+
+
+def text_of(html: str) -> str:
+    """All text of rendered `html`, code, headings and tables too, one line a block."""
+    parser = TextOfHtml()
+    parser.feed(html)
+    parser.close()
+    return re.sub(r"\s*\n\s*", "\n", "".join(parser.parts)).strip()
 
 
 def render_comment(source: str) -> str:

@@ -19,7 +19,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, models, transaction
 
 from accounts.models import User
-from blog import counters, pictures
+from blog import counters, pictures, search
 from blog.models import Article, ArticleTag, Blog, Category, Comment, Tag, Vote
 from blog.text import clean_line, folded, slug_of
 
@@ -271,6 +271,7 @@ def load_articles(sample: Sample, people: Mapping[str, User]) -> dict[str, Artic
         tags += [ArticleTag(article_id=number, tag=Tag.objects.named(name)) for name in dict.fromkeys(text.tags)]
     Article.objects.bulk_create(articles)
     ArticleTag.objects.bulk_create(tags)
+    search.index(articles)
     return {article.slug: article for article in articles}
 
 

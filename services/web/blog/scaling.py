@@ -11,12 +11,14 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
 from accounts.models import User
-from blog import ranking, rendering, sampling
-from blog.models import LONGEST_EXCERPT, Article, ArticleTag, Blog, Category, Comment, Tag, Vote
+from blog import ranking, rendering, sampling, search, tokens
+from blog.models import LONGEST_EXCERPT, Article, ArticleTag, Blog, Category, Comment, SearchEntry, Tag, Vote
+from blog.tokens import Token
 
 SEED = 20261120
 AUTHORS = 40
@@ -43,6 +45,10 @@ class Variant:
     body_html: str
     excerpt: str
     reading_minutes: int
+    # What is found in title, excerpt and text; those of an article's number and tags are added for each.
+    found: str
+    places: int
+    text: str
 
 
 def escaped(text: str) -> str:
@@ -94,9 +100,26 @@ def variants(dice: random.Random) -> list[Variant]:
                 body_html=escaped(rendered.html),
                 excerpt=escaped(rendering.shortened(rendered.text, LONGEST_EXCERPT)),
                 reading_minutes=rendering.reading_minutes(rendered.text),
+                **indexed(article.title, rendering.shortened(rendered.text, LONGEST_EXCERPT), rendered.html),
             )
         )
     return made
+
+
+def indexed(title: str, excerpt: str, html: str) -> dict[str, Any]:
+    """The fields of a variant that the search index needs."""
+    text = tokens.composed(rendering.text_of(html))
+    parts = [
+        (tokens.tokens(tokens.composed(title)), "A"),
+        (tokens.tokens(tokens.composed(excerpt)), "B"),
+        (tokens.tokens(text), "C"),
+    ]
+    stems = search.Stems({word for found, _weight in parts for word in tokens.words_of(found)})
+    return {
+        "found": escaped(tokens.vector(parts, stems)),
+        "places": sum(len(found) + 1 for found, _weight in parts),
+        "text": escaped(text),
+    }
 
 
 @dataclass(frozen=True)
@@ -107,6 +130,8 @@ class Cast:
     categories: dict[int, list[int]]
     readers: list[int]
     tags: list[int]
+    # What is found in the name of each tag.
+    tag_tokens: list[list[Token]]
 
 
 @transaction.atomic
@@ -142,6 +167,7 @@ def cast() -> Cast:
         categories=categories,
         readers=list(User.objects.filter(username__in=readers).order_by("username").values_list("pk", flat=True)),
         tags=[Tag.objects.named(name).pk for name in names],
+        tag_tokens=[tokens.tokens(tokens.composed(name)) for name in names],
     )
 
 
@@ -154,6 +180,8 @@ def write_batch(dice: random.Random, count: int, cast: Cast, texts: list[Variant
     tags: list[tuple[Cell, ...]] = []
     comments: list[tuple[Cell, ...]] = []
     votes: list[tuple[Cell, ...]] = []
+    entries: list[tuple[Cell, ...]] = []
+    stems = search.Stems({word for found in cast.tag_tokens for word in tokens.words_of(found)})
     version = rendering.VERSION
     for offset, number in enumerate(ids):
         at = FROM + span * (first + offset) + timedelta(seconds=dice.randrange(3600))
@@ -168,7 +196,15 @@ def write_batch(dice: random.Random, count: int, cast: Cast, texts: list[Variant
         for floor in range(1, said + 1):
             words = escaped("同意，我这里也是。" if text.language == "zh-hans" else "Agreed, and the same here.")
             comments.append((number, dice.choice(cast.readers), floor, words, f"<p>{words}</p>", version, at))
-        tags += [(number, cast.tags[place]) for place in {int(len(cast.tags) * dice.random() ** 2) for _ in range(2)}]
+        chosen = {int(len(cast.tags) * dice.random() ** 2) for _ in range(2)}
+        tags += [(number, cast.tags[place]) for place in chosen]
+        extra = [
+            Token(str(first + offset + 1), "word", 0, 0),
+            *(token for place in chosen for token in cast.tag_tokens[place]),
+        ]
+        # A lexeme that stands twice in the text of a vector is merged by PostgreSQL.
+        own = tokens.vector([(extra, "A")], stems, after=text.places)
+        entries.append((number, f"{text.found} {own}", text.text, search.VERSION, at))
         up = len(voters) - down
         articles.append(
             (
@@ -205,6 +241,7 @@ def write_batch(dice: random.Random, count: int, cast: Cast, texts: list[Variant
         "canonical_url, comment_count, up_count, down_count, score",
         articles,
     )
+    copy(SearchEntry._meta.db_table, "article_id, vector, text, version, article_updated_at", entries)
     copy(ArticleTag._meta.db_table, "article_id, tag_id", tags)
     columns = "article_id, author_id, floor, body, body_html, rendered_with, created_at"
     copy(Comment._meta.db_table, columns, comments)
@@ -236,5 +273,5 @@ def fill(total: int, progress: Callable[[int], None]) -> int:
         progress(done)
     with connection.cursor() as cursor:
         # As the application's role it is only a warning: autovacuum does it within a minute.
-        cursor.execute("ANALYZE blog_article, blog_articletag, blog_comment, blog_vote")
+        cursor.execute("ANALYZE blog_article, blog_searchentry, blog_articletag, blog_comment, blog_vote")
     return done - start

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from blog import rendering
+from blog import rendering, search
 from blog.models import Article, Comment
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ def rerender_articles(after: int) -> int | None:
             reading_minutes=article.reading_minutes,
             rendered_with=article.rendered_with,
         )
+        search.index_again(Article.objects.filter(pk=article.pk))
     return last
 
 
@@ -84,4 +85,35 @@ def queue_rerendering() -> int:
     waiting = DBTaskResult.objects.ready().filter(task_path=rerender.module_path)
     if stale and not waiting.exists():
         rerender.enqueue()
+    return stale
+
+
+def reindex_articles(after: int) -> int | None:
+    """Index a batch of articles with ids above `after` that are stale in the index; returns the last id or None."""
+    batch = search.stale().filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:BATCH]
+    last = None
+    for pk in batch:
+        last = pk
+        try:
+            search.index_again(Article.objects.filter(pk=pk))
+        except Exception:
+            logger.exception("article %s cannot be indexed", pk)
+    return last
+
+
+@task()
+def reindex(after: int = 0) -> int | None:
+    """Index one batch and queue the next; returns the batch's last id."""
+    last = reindex_articles(after)
+    if last is not None:
+        reindex.enqueue(last)
+    return last
+
+
+def queue_reindexing() -> int:
+    """Queue `reindex` if there is anything stale and no such task is waiting; returns how many articles are stale."""
+    stale = search.stale().count()
+    waiting = DBTaskResult.objects.ready().filter(task_path=reindex.module_path)
+    if stale and not waiting.exists():
+        reindex.enqueue()
     return stale

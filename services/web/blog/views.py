@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import wraps
 from typing import Any
@@ -15,16 +15,22 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from blog import structured_data
 from blog.models import Article, ArticleQuerySet, Blog, Category, Tag
+from blog.search import LONGEST_QUERY, MOST_FOUND, Search
+from blog.text import clean_line, folded
 
 PER_PAGE = 10
 COMMENTS_PER_PAGE = 100
 RECOMMENDED = 10
 RECENT_TAGS = 20
+FACETS = 8
+RELATED = 4
 
 View = Callable[..., HttpResponse]
 
@@ -47,7 +53,7 @@ def page(view: View) -> View:
 
 
 def paged(
-    request: HttpRequest, items: QuerySet[Any], per_page: int = PER_PAGE, total: int | None = None
+    request: HttpRequest, items: QuerySet[Any] | Sequence[Any], per_page: int = PER_PAGE, total: int | None = None
 ) -> dict[str, Any]:
     """The page of `items` that `?page=` names, as `page_obj` and `page_range`; 404 for one that is not there.
 
@@ -136,6 +142,53 @@ def month(request: HttpRequest, year: int, month: int) -> HttpResponse:
     return render(request, "blog/listing.html", {**context, "heading": month_name(year, month)})
 
 
+@page
+def search(request: HttpRequest) -> HttpResponse:
+    """The articles that have what `?q=` asks for, best first, where `author` and `tag` name a filter of that one's."""
+    typed = clean_line(request.GET.get("q", ""))
+    username, slug = (clean_line(request.GET.get(name, "")) for name in ("author", "tag"))
+    by = User.objects.filter(username__lower=username.lower()).defer("password").first() if username else None
+    under = Tag.objects.filter(slug=slug).first() if slug else None
+    error = ""
+    ids: list[int] = []
+    wanted = Search(typed) if len(typed) <= LONGEST_QUERY else None
+    if wanted is None:
+        error = _("A search has at most %(limit)d characters.") % {"limit": LONGEST_QUERY}
+    elif wanted.asked:
+        articles = published()
+        if username:
+            articles = articles.filter(author=by) if by else articles.none()
+        if slug:
+            articles = articles.filter(article_tags__tag=under) if under else articles.none()
+        ids = wanted.find(articles)
+    elif typed:
+        error = _("There is nothing in it that could be looked for: a search needs a letter, a digit or a character.")
+    context = paged(request, ids)
+    on_page = context["page_obj"]
+    if wanted is not None and on_page.object_list:
+        found = Article.objects.filter(pk__in=on_page.object_list).for_listing()
+        by_id = {article.pk: article for article in found.select_related("search_entry").defer("search_entry__vector")}
+        on_page.object_list = [by_id[pk] for pk in on_page.object_list if pk in by_id]
+        wanted.highlight(on_page.object_list)
+    context |= {
+        "query": typed,
+        "error": error,
+        "filters": {"author": username, "tag": slug},
+        "by": by,
+        "under": under,
+        "most": MOST_FOUND if len(ids) == MOST_FOUND else None,
+        "longest": LONGEST_QUERY,
+        # A page of results is nothing that another search should find.
+        "canonical_url": "",
+    }
+    if ids:
+        authors = User.objects.filter(articles__in=ids).annotate(article_count=Count("pk"))
+        tags = Tag.objects.filter(article_tags__article__in=ids).annotate(article_count=Count("pk"))
+        context["authors"] = list(authors.defer("password", "bio").order_by("-article_count", "username")[:FACETS])
+        context["tags"] = list(tags.order_by("-article_count", "name")[:FACETS])
+    return render(request, "blog/search.html", context)
+
+
 def author_or_404(username: str) -> User:
     """The author of that name in any case, with the blog."""
     authors = User.objects.select_related("blog").filter(username__lower=username.lower())
@@ -184,6 +237,18 @@ def author_page(
     )
 
 
+def former_tag(author: User, name: str) -> str:
+    """The address of an author's articles with the tag called `name`, in any case and width; 404 for none."""
+    tag = get_object_or_404(Tag, key=folded(clean_line(name)))
+    return reverse("blog:author_tag", args=[author.username, tag.slug])
+
+
+def former_category(author: User, name: str) -> str:
+    """The same for a category of the author's."""
+    category = get_object_or_404(Category, author=author, key=folded(clean_line(name)))
+    return reverse("blog:author_category", args=[author.username, category.slug])
+
+
 @page
 def author(request: HttpRequest, username: str) -> HttpResponse:
     """An author's blog."""
@@ -195,7 +260,9 @@ def author(request: HttpRequest, username: str) -> HttpResponse:
 def author_category(request: HttpRequest, username: str, slug: str) -> HttpResponse:
     """An author's articles in one category."""
     found = author_or_404(username)
-    category = get_object_or_404(Category, author=found, slug=slug)
+    category = Category.objects.filter(author=found, slug=slug).first()
+    if category is None:
+        return HttpResponsePermanentRedirect(former_category(found, slug))
     articles = published().filter(author=found, category=category)
     redirect = canonical_or_none(request, found, username)
     return redirect or author_page(request, found, articles, "category", category.name)
@@ -205,7 +272,9 @@ def author_category(request: HttpRequest, username: str, slug: str) -> HttpRespo
 def author_tag(request: HttpRequest, username: str, slug: str) -> HttpResponse:
     """An author's articles with one tag."""
     found = author_or_404(username)
-    chosen = get_object_or_404(Tag, slug=slug)
+    chosen = Tag.objects.filter(slug=slug).first()
+    if chosen is None:
+        return HttpResponsePermanentRedirect(former_tag(found, slug))
     articles = published().filter(author=found, article_tags__tag=chosen)
     redirect = canonical_or_none(request, found, username)
     return redirect or author_page(request, found, articles, "tag", chosen.name)
@@ -232,6 +301,7 @@ def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> 
     if (username, slug) != (found.author.username, found.slug):
         return HttpResponsePermanentRedirect(address)
     of_author = published().filter(author_id=found.author_id).select_related("author").defer("body", "body_html")
+    canonical_url = found.canonical_url or f"{settings.SITE_URL}{address}"
     comments = paged(request, found.comments.on_page(), COMMENTS_PER_PAGE)
     earlier = Q(published_at=found.published_at, pk__lt=found.pk) | Q(published_at__lt=found.published_at)
     later = Q(published_at=found.published_at, pk__gt=found.pk) | Q(published_at__gt=found.published_at)
@@ -244,12 +314,21 @@ def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> 
             "comments": list(comments["page_obj"]),
             "previous": of_author.filter(earlier).newest().first(),
             "next": of_author.filter(later).order_by("published_at", "pk").first(),
-            "canonical_url": found.canonical_url or f"{settings.SITE_URL}{address}",
+            "related": list(
+                published()
+                .related_to(found)
+                .select_related("author")
+                .only("title", "slug", "language", "published_at", "author__username")[:RELATED]
+            ),
+            "canonical_url": canonical_url,
+            "structured_data": structured_data.article(found, canonical_url),
         },
     )
 
 
 @read_only
 def robots(request: HttpRequest) -> HttpResponse:
-    """What crawlers may not ask for."""
-    return HttpResponse("User-agent: *\nDisallow: /admin/\n", content_type="text/plain; charset=utf-8")
+    """What crawlers may not ask for, and where they find the rest."""
+    sitemap = f"{settings.SITE_URL}{reverse('blog:sitemap')}"
+    text = f"User-agent: *\nDisallow: /admin/\nDisallow: /search/\n\nSitemap: {sitemap}\n"
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")

@@ -30,6 +30,14 @@ ROUTES = [
     "/{0}/tag/{1}/",
     "/{0}/category/{1}/",
     "/{0}/feed.atom",
+    "/tag/{0}/feed.rss",
+    "/sitemap-{0}.xml",
+    "/sitemap-articles.xml",
+    "/{0}/articles/{1}",
+    "/ann/articles/{0}/",
+    "/ann/archive/{0}/{1}",
+    "/ann/tag/{0}",
+    "/ann/category/{0}",
     "/ann/{0}/",
     "/ann/tag/{0}/",
     "/ann/category/{0}/",
@@ -41,12 +49,15 @@ ROUTES = [
     "/admin/blog/article/{0}/change/",
     "/i18n/setlang/",
     "/preferences/theme/",
+    "/search/",
     "/feed.atom",
     "/robots.txt",
     "/static/{0}",
     "/media/{0}",
 ]
-queries = st.dictionaries(st.sampled_from(["page", "next", "q", "theme", "language"]), parts, max_size=2)
+queries = st.dictionaries(
+    st.sampled_from(["page", "p", "next", "q", "author", "tag", "theme", "language"]), parts, max_size=2
+)
 # A header is bytes to the server; these are the values that proxies let through.
 headers = st.dictionaries(
     st.sampled_from(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from blog.models import Comment
+from blog import models
+from blog.models import Article, Comment
 from tests.web.builders import MAY, a_category, a_comment, a_user, an_article, later
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +166,74 @@ def test_previous_and_next_are_the_authors_neighbours(client: Client) -> None:
     assert (context["previous"], context["next"]) == (first, third)
 
 
+def test_related_articles_share_tags_and_those_of_the_same_language_come_first(client: Client) -> None:
+    article = an_article(title="this", tags=("a", "b"))
+    an_article(title="one tag", tags=("a",))
+    an_article(a_user("bob"), title="two tags", tags=("a", "b", "c"), published_at=MAY - timedelta(days=9))
+    an_article(title="中文", tags=("a", "b"), language="zh-hans")
+    an_article(title="nothing shared", tags=("c",))
+    an_article(title="draft", tags=("a",), status="draft")
+    context = client.get(article.get_absolute_url()).context
+    assert [related.title for related in context["related"]] == ["two tags", "one tag", "中文"]
+
+
+def test_an_article_without_tags_has_no_related_ones(client: Client) -> None:
+    an_article(title="other")
+    assert client.get(an_article(title="this").get_absolute_url()).context["related"] == []
+
+
+def test_of_a_tag_that_everything_has_only_the_newest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "NEWEST_OF_TAG", 2)
+    articles = [an_article(title=str(number), tags=("a",)) for number in range(4)]
+    assert set(Article.objects.published().related_to(articles[0])) == set(articles[2:])
+
+
+def structured_data(client: Client, article: Article) -> dict[str, Any]:
+    """The JSON-LD of an article's page."""
+    text = client.get(article.get_absolute_url()).text
+    return json.loads(text.split('<script type="application/ld+json">')[1].split("</script>")[0])
+
+
+def test_an_article_says_what_it_is_as_json_ld(client: Client) -> None:
+    article = an_article(
+        a_user("ann", display_name="Ann A."), title="标题", body="正文", language="zh-hans", tags=("中文",)
+    )
+    assert structured_data(client, article) == {
+        "@context": "https://schema.org",
+        "@type": "BlogPosting",
+        "mainEntityOfPage": f"https://testserver{article.get_absolute_url()}",
+        "headline": "标题",
+        "description": "正文",
+        "inLanguage": "zh-hans",
+        "datePublished": "2026-05-10T12:00:00+00:00",
+        "dateModified": article.updated_at.isoformat(),
+        "author": {"@type": "Person", "name": "Ann A.", "url": "https://testserver/ann/"},
+        "publisher": {"@type": "Organization", "name": "Slipway", "url": "https://testserver/"},
+        "keywords": ["中文"],
+        "timeRequired": "PT1M",
+        "commentCount": 0,
+    }
+
+
+def test_no_title_can_end_the_json_ld(client: Client) -> None:
+    title = "</script><script>alert(1)</script><!-- & \u2028"
+    article = an_article(title=title)
+    assert structured_data(client, article)["headline"] == article.title
+    assert "<script>alert" not in client.get(article.get_absolute_url()).text
+
+
+def test_an_article_tells_its_dates_section_and_tags(client: Client) -> None:
+    article = an_article(category=a_category(name="Notes"), tags=("nginx",), published_at=MAY)
+    page = client.get(article.get_absolute_url()).text
+    for name, value in {
+        "published_time": "2026-05-10T12:00:00+00:00",
+        "modified_time": article.updated_at.isoformat(),
+        "section": "Notes",
+        "tag": "nginx",
+    }.items():
+        assert f'<meta property="article:{name}" content="{value}">' in page
+
+
 def test_comments_that_are_not_public_are_not_on_the_page(client: Client) -> None:
     article = an_article()
     for status in Comment.Status:
@@ -220,6 +290,7 @@ def test_the_canonical_address_keeps_the_page_and_no_other_parameter(client: Cli
 
 READABLE = [
     "/",
+    "/search/?q=words",
     "/ann/",
     "/tag/nginx/",
     "/2026/05/",
@@ -227,10 +298,14 @@ READABLE = [
     "/ann/2026/05/",
     "/feed.atom",
     "/ann/feed.atom",
+    "/feed.rss",
+    "/tag/nginx/feed.atom",
+    "/sitemap.xml",
+    "/sitemap-articles.xml",
 ]
 
 
-@pytest.mark.parametrize("address", [*READABLE, "/robots.txt"])
+@pytest.mark.parametrize("address", [*READABLE, "/robots.txt", "/index/", "/ann/articles/1"])
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
 def test_a_page_that_is_read_refuses_other_methods(address: str, method: str) -> None:
     an_article(tags=("nginx",))
@@ -249,6 +324,7 @@ def test_robots_are_kept_from_the_admin(client: Client) -> None:
     response = client.get("/robots.txt")
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     assert "Disallow: /admin/" in response.text
+    assert "Sitemap: https://testserver/sitemap.xml" in response.text
 
 
 @pytest.mark.parametrize("address", ["/ann", "/tag/nginx", "/2026/05"])

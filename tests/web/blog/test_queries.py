@@ -22,9 +22,22 @@ PAGES = {
     "/ann/category/notes/": 8,  # ... and the category, and its count
     "/ann/tag/nginx/": 8,  # ... and the tag, and its count
     "/ann/2026/05/": 7,  # ... and its count
+    "/search/": 0,
+    "/search/?q=部署": 5,  # what matches; articles with their texts, tags; authors, tags of all that match
+    "/search/?q=word": 7,  # ... and the stems of the words asked for, and of those that may be marked
+    "/search/?q=word&author=ann&tag=nginx": 9,  # ... and author, tag
     "/feed.atom": 2,  # articles, their tags
     "/ann/feed.atom": 3,  # ... and the author
-    "ARTICLE": 6,  # article, its tags; comments, their count; previous, next
+    "/feed.rss": 2,
+    "/ann/feed.rss": 3,
+    "/tag/nginx/feed.atom": 4,  # tag, whether it is in use; articles, their tags
+    "/tag/nginx/feed.rss": 4,
+    "ARTICLE": 7,  # article, its tags; comments, their count; previous, next; related
+    "/sitemap.xml": 5,  # the counts of articles, authors, tags; the last change, of the front page and the articles
+    "/sitemap-front.xml": 1,
+    "/sitemap-articles.xml": 2,  # count, articles
+    "/sitemap-authors.xml": 2,
+    "/sitemap-tags.xml": 2,
     "/robots.txt": 0,
     "/healthz": 0,
 }
@@ -42,6 +55,7 @@ def fill(articles: int) -> str:
             title=f"number {number}",
             tags=("nginx", f"tag{number}"),
             category=category,
+            body="Some words, 部署.",
             published_at=MAY + timedelta(minutes=number),
         )
         if number == 1:

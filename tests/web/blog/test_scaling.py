@@ -6,9 +6,10 @@ import io
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
-from blog import counters, scaling
+from blog import counters, scaling, search
 from blog.models import Article
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,22 @@ def test_the_pages_of_such_a_site_work(client: Client) -> None:
     addresses = ["/", "/?page=6", "/feed.atom", article.get_absolute_url(), article.author.get_absolute_url()]
     addresses += [article.tags.all()[0].get_absolute_url()]
     assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
+
+
+def test_the_generated_articles_are_found_as_if_they_had_been_saved(client: Client) -> None:
+    scale(40)
+    assert not search.stale().exists()
+    article = Article.objects.exclude(tags=None).latest("pk")
+    generated = set(lexemes(article))
+    search.index_again(Article.objects.filter(pk=article.pk))
+    assert set(lexemes(article)) == generated
+
+
+def lexemes(article: Article) -> list[str]:
+    """What the article is found by."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tsvector_to_array(vector) FROM blog_searchentry WHERE article_id = %s", [article.pk])
+        return list(cursor.fetchone()[0])
 
 
 def test_a_text_with_tabs_and_backslashes_survives_copy() -> None:

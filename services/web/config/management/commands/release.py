@@ -9,12 +9,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from blog.tasks import queue_rerendering
+from blog.tasks import queue_reindexing, queue_rerendering
 from config.releasing import ReleaseError, migrate, only_one, unknown_migrations
 
 
 class Command(BaseCommand):
-    """Refuses a database newer than the code, migrates, publishes static files, queues re-rendering."""
+    """Refuses a database newer than the code, migrates, publishes static files, queues re-rendering and indexing."""
 
     help = "Prepare the database and the static files for this release."
     requires_system_checks: list[str] = []
@@ -45,5 +45,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not settings.DEBUG:
             call_command("publish_static", stdout=self.stdout)
-        if not unknown and (stale := queue_rerendering()):
-            self.stdout.write(f"rendering: {stale} texts of an older renderer queued")
+        if not unknown:
+            if stale := queue_rerendering():
+                self.stdout.write(f"rendering: {stale} texts of an older renderer queued")
+            if stale := queue_reindexing():
+                self.stdout.write(f"search: {stale} articles of an older index queued")

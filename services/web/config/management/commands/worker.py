@@ -7,13 +7,16 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError
 from django.utils.crypto import get_random_string
 
+from blog.tasks import queue_reindexing
 from config.autoreload import SOURCE, snapshot
 from config.worker import HeartbeatWorker
 
@@ -68,6 +71,9 @@ class Command(BaseCommand):
             worker_id=get_random_string(32),
         )
         worker.configure_signals()
+        # A worker of the release before may have taken the task that `release` queued, without knowing it.
+        with suppress(DatabaseError, InterfaceError):
+            queue_reindexing()
         try:
             worker.run()
         except OSError as error:
