@@ -36,10 +36,10 @@ def test_readyz_is_ok_with_every_migration_applied(client: Client) -> None:
 @pytest.mark.django_db
 def test_readyz_names_a_migration_that_is_not_applied(client: Client) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'blog' AND name LIKE '0002%'")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'config' AND name LIKE '0001%'")
     response = client.get("/readyz")
     assert response.status_code == 503
-    assert "blog.0002" in response.json()["reason"]
+    assert "config.0001" in response.json()["reason"]
 
 
 @pytest.mark.django_db
