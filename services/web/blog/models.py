@@ -391,6 +391,11 @@ class Article(models.Model):
             and self.published_at <= timezone.now()
         )
 
+    @property
+    def contents(self) -> list[rendering.Heading]:
+        """Its table of contents."""
+        return rendering.contents(self.body_html)
+
     def prepare(self) -> None:
         """Fill every field that follows from others: clean texts, slug, HTML, excerpt, dates of publication."""
         self.title = clean_line(self.title)
