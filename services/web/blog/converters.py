@@ -60,6 +60,20 @@ class MonthConverter(YearConverter):
     form = "%02d"
 
 
+class IdConverter:
+    """The id of a row; it fits a bigint."""
+
+    regex = r"[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:
+        """As a number."""
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        """Without separators, whatever the language."""
+        return str(value)
+
+
 class ArticleConverter:
     """An article's id and slug, `<id>-<slug>`, as the pair of both. Only the id decides; another slug is redirected."""
 

@@ -336,6 +336,11 @@ class Article(models.Model):
     down_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     score = models.FloatField(default=0.0, db_default=0.0, editable=False)
 
+    # Counts the saves, so that a form knows whether somebody saved since it was opened.
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    # Of the empty form that it came from: a form sent twice makes one article.
+    form_key = models.UUIDField(null=True, editable=False)
+
     # As HTML, where a search found it (blog.search).
     marked_title: SafeString
     marked_text: SafeString
@@ -365,6 +370,7 @@ class Article(models.Model):
                 condition=Q(body__octet_length__lte=LARGEST_BODY_BYTES), name="article_body_not_too_large"
             ),
             models.CheckConstraint(condition=~Q(title="") & ~Q(slug=""), name="article_titled"),
+            models.UniqueConstraint(fields=["author", "form_key"], name="article_form_sent_once"),
         ]
         indexes = [
             models.Index(
@@ -397,6 +403,7 @@ class Article(models.Model):
             if not self._state.adding:
                 self.updated_at = timezone.now()
                 self.take_counters()
+                self.version += 1
             self.score = ranking.score(self.up_count, self.down_count, self.first_published_at)
             super().save(**kwargs)
 
@@ -417,6 +424,11 @@ class Article(models.Model):
     def changed_at(self) -> datetime:
         """When a reader's copy of it was last outdated: never before it was published."""
         return max(self.updated_at, self.published_at or self.updated_at)
+
+    @property
+    def contents(self) -> list[rendering.Heading]:
+        """Its table of contents."""
+        return rendering.contents(self.body_html)
 
     def prepare(self) -> None:
         """Fill every field that follows from others: clean texts, slug, HTML, excerpt, dates of publication."""
@@ -441,8 +453,8 @@ class Article(models.Model):
         self.rendered_with = rendering.VERSION
 
     def take_counters(self) -> None:
-        """Lock the row and read its counters, which others may have moved since this object was loaded."""
-        counters = ("comment_count", "up_count", "down_count")
+        """Lock the row and read what counts in it, which others may have moved since this object was loaded."""
+        counters = ("comment_count", "up_count", "down_count", "version")
         stored = Article.objects.select_for_update().filter(pk=self.pk).values(*counters).first()
         for name, value in (stored or {}).items():
             setattr(self, name, value)
@@ -623,3 +635,64 @@ class Vote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.value:+d}"
+
+
+class Revision(models.Model):
+    """The text of an article as it was saved once. Written by blog.writing, at explicit saves only."""
+
+    article = models.ForeignKey(Article, models.CASCADE, related_name="revisions", db_index=False)
+    # The history outlives the account of a helper.
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("author")
+    )
+    title = models.CharField(_("title"), max_length=200)
+    body = models.TextField(_("text"), blank=True)
+    checksum = models.CharField(max_length=64, editable=False)
+    note = models.CharField(_("note"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("revision")
+        verbose_name_plural = _("revisions")
+        ordering = ("-pk",)
+        indexes = [models.Index("article", F("id").desc(), name="revision_of_article")]
+
+    def __str__(self) -> str:
+        return f"{self.article_id}: {self.pk}"
+
+
+class Autosave(models.Model):
+    """What somebody has typed since the last save: one a person and article, and one for an article not yet saved."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
+    article = models.ForeignKey(Article, models.CASCADE, null=True, related_name="autosaves")
+    title = models.TextField(blank=True)
+    body = models.TextField(blank=True)
+    # The version of the article that was being changed, and the page that is changing it.
+    version = models.PositiveIntegerField(default=0)
+    tab = models.CharField(max_length=32, blank=True)
+    saved_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("unsaved text")
+        verbose_name_plural = _("unsaved texts")
+        constraints = [models.UniqueConstraint(fields=["user", "article"], nulls_distinct=False, name="autosave_once")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class PreviewLink(models.Model):
+    """Lets whoever has the link read an article before it is published, until it expires. Only a hash is stored."""
+
+    article = models.ForeignKey(Article, models.CASCADE, related_name="preview_links")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+
+    class Meta:
+        verbose_name = _("preview link")
+        verbose_name_plural = _("preview links")
+
+    def __str__(self) -> str:
+        return f"{self.article_id}: {self.pk}"

@@ -1,4 +1,4 @@
-"""Markdown to safe HTML, when something is saved: CommonMark with tables, footnotes, task lists, and right in Chinese.
+"""Markdown to safe HTML, when something is saved: CommonMark with tables, footnotes, tasks, formulas; right in Chinese.
 
 Two fences, either of which would do: the parser lets no HTML through (`html=False`), and nh3 takes whatever is not on
 the list out of what it made. Ids get a prefix, so that no text can take a name that the page's own elements use.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from html import escape, unescape
 from html.parser import HTMLParser
@@ -30,8 +30,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from blog import maths
+
 # Raise it when the same text renders to other HTML than before: `release` then renders everything anew.
-VERSION = 1
+VERSION = 2
 
 ID_PREFIX = "u-"
 LARGEST_HIGHLIGHTED = 30_000
@@ -159,7 +161,7 @@ def plain(tokens: Sequence[Token] | None) -> str:
     """The text of inline `tokens` without markup."""
     parts = []
     for token in tokens or ():
-        if token.type in ("text", "code_inline", "text_special"):
+        if token.type in ("text", "code_inline", "text_special", "math_inline", "math_inline_double"):
             parts.append(token.content)
         elif token.type == "image":
             parts.append(plain(token.children))
@@ -319,6 +321,7 @@ def article_parser() -> MarkdownIt:
     parser.use(footnote_plugin, inline=False)
     # The item's text is the label of its box, for those who hear the page.
     parser.use(tasklists_plugin, label=True)
+    parser.use(maths.math_plugin)
     return with_own_rules(parser)
 
 
@@ -352,6 +355,7 @@ ARTICLE_TAGS = (
     | BLOCK_TAGS
     | {"h2", "h3", "h4", "h5", "h6", "hr", "img", "figure", "figcaption", "input", "label", "section"}
     | {"table", "thead", "tbody", "tr", "th", "td"}
+    | maths.TAGS
 )
 ATTRIBUTES = {
     "a": {"href", "title", "rel", "id", "class"},
@@ -370,6 +374,7 @@ ATTRIBUTES = {
     "th": {"class"},
     "ul": {"class"},
     **{f"h{level}": {"id"} for level in range(2, 7)},
+    **{tag: set(maths.ATTRIBUTES) for tag in maths.TAGS},
 }
 # Values that only this module writes; another value of theirs is none of a text's business.
 FIXED = {
@@ -481,6 +486,29 @@ def text_of(html: str) -> str:
     parser.feed(html)
     parser.close()
     return re.sub(r"\s*\n\s*", "\n", "".join(parser.parts)).strip()
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of a rendered article, and those below it."""
+
+    name: str
+    text: str
+    below: list[Heading] = field(default_factory=list)
+
+
+FEWEST_HEADINGS = 3
+HEADING = re.compile(r'<h([23]) id="([^"]+)">(.*?)</h\1>', re.DOTALL)
+
+
+def contents(html: str) -> list[Heading]:
+    """The table of contents of an article's HTML: its h2 with their h3; empty for a text of fewer than three."""
+    found: list[Heading] = []
+    headings = HEADING.findall(html)
+    for level, name, inner in headings:
+        heading = Heading(unescape(name), unescape(re.sub(r"<[^>]*>", "", inner)))
+        (found[-1].below if level == "3" and found else found).append(heading)
+    return found if len(headings) >= FEWEST_HEADINGS else []
 
 
 def render_comment(source: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import render
 from django.template.loader import get_template
@@ -19,5 +20,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without a valid token: 403 with a page in the reader's language instead of Django's English one."""
-    return render(request, "403_csrf.html", status=403)
+    """A form without a valid token: 403 with a page in the reader's language instead of Django's English one.
+
+    What was typed into a form of this site stands in the page, to be sent again; nothing that another site sent does.
+    """
+    view = getattr(request.resolver_match, "func", None)
+    own = request.headers.get("Origin", settings.SITE_URL) in (
+        settings.SITE_URL,
+        f"{request.scheme}://{request.get_host()}",
+    )
+    sent = request.POST.lists() if own and getattr(view, "keeps_text", False) else None
+    return render(request, "403_csrf.html", {"sent": sent}, status=403)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from blog.desk import shared
 from config.preferences import set_language, set_theme
 
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
@@ -16,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("i18n/setlang/", set_language, name="set_language"),
     path("preferences/theme/", set_theme, name="set_theme"),
+    path("write/", include("blog.desk_urls")),
+    re_path(r"^preview/(?P<token>[0-9a-f]{64})/$", shared, name="shared"),
     # Only in DEBUG (Django sees to that): the proxy serves /static/ itself where it has the collected files.
     *staticfiles_urlpatterns(),
 ]
