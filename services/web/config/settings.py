@@ -118,6 +118,20 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
+# --- Mail: into the outbox, which the worker sends (config.mail)
+
+EMAIL_BACKEND = "config.mail.OutboxBackend"
+EMAIL_HOST = environment.text("EMAIL_HOST", "")
+EMAIL_SECURITY = environment.choice("EMAIL_SECURITY", ("starttls", "tls", "none"), "starttls")
+EMAIL_PORT = environment.integer("EMAIL_PORT", {"starttls": 587, "tls": 465, "none": 25}[EMAIL_SECURITY], 1, 65535)
+EMAIL_USE_TLS = EMAIL_SECURITY == "starttls"
+EMAIL_USE_SSL = EMAIL_SECURITY == "tls"
+EMAIL_HOST_USER = environment.text("EMAIL_USER", "")
+# Only the worker is given the file: nobody else talks to the mail server.
+EMAIL_HOST_PASSWORD = environment.optional_secret("EMAIL_PASSWORD_FILE")
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = environment.text("EMAIL_FROM", f"{SITE_NAME} <noreply@{SITE_HOST}>")
+
 # --- Languages and time
 
 LANGUAGE_CODE = environment.choice("LANGUAGE_CODE", ("en", "zh-hans"), "en")

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import URLPattern, URLResolver, include, path
 
+from config import mailbox
 from config.preferences import set_language, set_theme
 
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
@@ -19,6 +20,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Only in DEBUG (Django sees to that): the proxy serves /static/ itself where it has the collected files.
     *staticfiles_urlpatterns(),
 ]
+if settings.DEBUG:
+    urlpatterns += [
+        path("mail/", mailbox.mailbox, name="mailbox"),
+        path("mail/<int:number>/", mailbox.mail, name="mailbox_mail"),
+    ]
 if "debug_toolbar" in settings.INSTALLED_APPS:
     urlpatterns.append(path("__debug__/", include("debug_toolbar.urls")))
 # Last: its author pages match any first segment.
