@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
@@ -10,11 +11,14 @@ from django.urls import URLPattern, URLResolver, include, path
 from config import mailbox
 from config.preferences import set_language, set_theme
 
+# One log-in for everybody, with its limits and second factors; who is logged in without the right to it gets 403.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 
 handler500 = "config.errors.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("account/", include("accounts.urls")),
     path("i18n/setlang/", set_language, name="set_language"),
     path("preferences/theme/", set_theme, name="set_theme"),
     # Only in DEBUG (Django sees to that): the proxy serves /static/ itself where it has the collected files.
