@@ -28,6 +28,7 @@ from local.logs import Readable, Recent
 from local.processes import Process, Terminal, kill_group, started_at, stop_leftovers, watch
 
 MODES = ("dev", "prod")
+MAIL_VARIABLES = ("EMAIL_HOST", "EMAIL_PORT", "EMAIL_SECURITY", "EMAIL_USER", "EMAIL_FROM")
 LOG_BYTES = 10 * 1024 * 1024
 # uWSGI finishes what it has within its harakiri (30 s); nginx closes what is left after 40 s.
 GRACE_WEB = 40.0
@@ -138,6 +139,8 @@ class Stack:
             "STATIC_PUBLISHED": str(places.state / "static"),
             "MEDIA_ROOT": str(places.state / "media"),
             "LOG_FORMAT": "json",
+            **{name: os.environ[name] for name in MAIL_VARIABLES if name in os.environ},
+            "EMAIL_PASSWORD_FILE": os.environ.get("EMAIL_PASSWORD_FILE") or str(places.secret("email_password")),
             "RELEASE": os.environ.get("RELEASE") or "dev",
         }
 

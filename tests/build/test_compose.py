@@ -153,9 +153,11 @@ def test_each_consumer_sees_only_its_own_secrets_and_cannot_change_them(config: 
     assert all(mount and mount["read_only"] for mount in seen.values())
     volumes = {name: mount["source"] for name, mount in seen.items() if mount}
     assert volumes["db"] == "secrets-db"
-    assert volumes["web"] == volumes["worker"] == "secrets-web"
+    assert volumes["web"] == "secrets-web"
+    # The password of the mail server is the worker's alone.
+    assert volumes["worker"] == "secrets-worker"
     assert volumes["release"] == "secrets-release"
-    assert volumes["manage"] not in ("secrets-db", "secrets-web")
+    assert volumes["manage"] not in ("secrets-db", "secrets-web", "secrets-worker")
 
 
 def test_the_proxy_cannot_write_to_what_it_serves_or_to_the_sockets(config: Config) -> None:

@@ -19,7 +19,7 @@ NAMES = ("secret_key", "postgres_password", "owner_password", "app_password", "a
 DELIVERED = {
     "db": {"postgres_password", "owner_password", "app_password"},
     "web": {"secret_key", "app_password"},
-    "worker": {"secret_key", "app_password"},
+    "worker": {"secret_key", "app_password", "email_password"},
 }
 
 

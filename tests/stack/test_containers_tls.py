@@ -108,7 +108,7 @@ def test_browsers_are_told_to_stay_with_https(docker_prod: DockerStack) -> None:
 
 
 def test_cookies_are_for_https_only(docker_prod: DockerStack) -> None:
-    cookies = docker_prod.http.get("/admin/login/").headers.get_all("Set-Cookie") or []
+    cookies = docker_prod.http.get("/account/login/").headers.get_all("Set-Cookie") or []
     assert cookies
     assert all("; Secure" in cookie for cookie in cookies)
 

@@ -200,22 +200,22 @@ def test_the_role_of_the_site_cannot_change_the_schema(stack: LocalStack, statem
 
 
 def test_the_admin_logs_in_with_the_generated_password(stack: LocalStack) -> None:
-    form = stack.http.get("/admin/login/")
+    form = stack.http.get("/account/login/")
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
     cookie = form.headers["Set-Cookie"]
     assert token
     assert ("; Secure" in cookie) == stack.url.startswith("https:")
     password = stack.admin_password()
-    fields = {"csrfmiddlewaretoken": token[1], "username": "admin", "password": password, "next": "/admin/"}
+    fields = {"csrfmiddlewaretoken": token[1], "login": "admin", "password": password, "next": "/admin/"}
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Cookie": cookie.split(";")[0],
         "Origin": stack.url,
-        "Referer": f"{stack.url}/admin/login/",
+        "Referer": f"{stack.url}/account/login/",
     }
-    answer = stack.http.request("POST", "/admin/login/", urlencode(fields).encode(), headers)
+    answer = stack.http.request("POST", "/account/login/", urlencode(fields).encode(), headers)
     assert (answer.status, answer.headers["Location"]) == (302, "/admin/")
-    session = answer.headers["Set-Cookie"]
+    session = next(value for value in answer.headers.get_all("Set-Cookie") or [] if value.startswith("sessionid="))
     assert "HttpOnly" in session
     assert ("; Secure" in session) == stack.url.startswith("https:")
     assert password not in stack.logs()

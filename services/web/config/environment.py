@@ -116,3 +116,12 @@ def secret(name: str, shortest: int = 1) -> str:
     if "\0" in value or "\n" in value:
         refuse(name, f"points at {path}, which holds more than one line", "write the secret into it as one line")
     return value
+
+
+def optional_secret(name: str) -> str:
+    """The text in the file that `name` points at; none (empty) without the variable, the file, or anything in it."""
+    path = text(name, "")
+    try:
+        return secret(name) if path and Path(path).stat().st_size else ""
+    except FileNotFoundError:
+        return ""

@@ -1,10 +1,13 @@
-"""The background worker: django-tasks-db's, with a heartbeat, a clean stop and patience with the database."""
+"""The background worker: django-tasks-db's, with a heartbeat, a clean stop and patience with the database;
+between two looks at the queue it sends the mail of the outbox.
+"""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,7 +16,11 @@ from django.db import DatabaseError, InterfaceError, connection
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
+from config import limits, mail
+
 logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 600.0
 
 
 class HeartbeatWorker(Worker):
@@ -28,6 +35,7 @@ class HeartbeatWorker(Worker):
         self.heartbeat = heartbeat
         self.once = once
         self.stop = threading.Event()
+        self.swept_at = -SWEEP_SECONDS
 
     def shutdown(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler: stop after the task in hand; a second signal stops at once, by its default action."""
@@ -47,12 +55,22 @@ class HeartbeatWorker(Worker):
         super().run_task(db_task_result)
         self.beat()
 
+    def do_chores(self) -> None:
+        """Send the mail that is due; every ten minutes, remove what nobody needs any more."""
+        if self.running:
+            mail.send_due()
+        if time.monotonic() - self.swept_at >= SWEEP_SECONDS:
+            self.swept_at = time.monotonic()
+            limits.sweep()
+            mail.sweep()
+
     def run(self) -> None:
         """Work until a signal asks to stop. While the database does not answer it waits, without a heartbeat."""
         logger.info("worker started")
         while self.running:
             try:
                 super().run()
+                self.do_chores()
                 self.beat()
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the database does not answer: %s", " ".join(str(error).split()))

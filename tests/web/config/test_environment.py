@@ -73,6 +73,8 @@ def test_every_entry_ends_the_same_way(entry: str) -> None:
         ("SECRET_KEY_FILE", "/"),
         ("SECRET_KEY_FILE", "/dev/null"),
         ("STATIC_BUILD", "static"),
+        ("EMAIL_PORT", "many"),
+        ("EMAIL_SECURITY", "ssl3"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "LOUD"),
         ("LANGUAGE_CODE", "fr"),

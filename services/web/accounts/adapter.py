@@ -1,0 +1,52 @@
+"""Where the site differs from what allauth does by itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.stages import EmailVerificationStage
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
+
+from accounts.avatars import make_avatar
+from accounts.models import User
+
+
+class AddressStage(EmailVerificationStage):
+    """Asks for a verified address of everybody but those whom an administrator gave an account without one."""
+
+    def handle(self) -> tuple[HttpResponse | None, bool]:
+        """The answer that interrupts the log-in, if one does, and whether it can go on."""
+        user = self.login.user
+        if user is not None and not user.email:
+            return None, True
+        response, go_on = super().handle()
+        return response, go_on
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """The site's name in mails, and its own fields in a new account."""
+
+    def get_login_stages(self) -> list[str]:
+        """allauth's, with AddressStage in place of its own."""
+        own = f"{EmailVerificationStage.__module__}.{EmailVerificationStage.__qualname__}"
+        address = f"{AddressStage.__module__}.{AddressStage.__qualname__}"
+        return [address if stage == own else stage for stage in super().get_login_stages()]
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """A new account, with the language it was made in and its avatar."""
+        super().save_user(request, user, form, commit=False)
+        user.language = get_language() or settings.LANGUAGE_CODE
+        if picture := form.cleaned_data.get("avatar"):
+            user.avatar.save("avatar.webp", make_avatar(picture), save=False)
+        if commit:
+            user.save()
+        return user
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """A mail that calls the site by its name, not by its host."""
+        site = SimpleNamespace(name=settings.SITE_NAME, domain=settings.SITE_HOST)
+        super().send_mail(template_prefix, email, {**context, "current_site": site})
