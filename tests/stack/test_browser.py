@@ -151,3 +151,62 @@ def test_no_page_scrolls_sideways(browser: Browser, stack: LocalStack, language:
         keep(page, stack, f"front-360-{language}")
 
     journey(browser, stack, steps, locale=language)
+
+
+def log_in(page: Page, stack: LocalStack) -> None:
+    """As the site's first administrator."""
+    page.goto("/admin/login/")
+    page.locator("#id_username").fill("admin")
+    page.locator("#id_password").fill(stack.admin_password())
+    page.locator("#id_password").press("Enter")
+    page.wait_for_url("**/admin/")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with-javascript", "without-javascript"])
+def test_an_author_writes_previews_saves_and_finds_the_revision(
+    browser: Browser, stack: LocalStack, script: bool
+) -> None:
+    def steps(page: Page) -> None:
+        log_in(page, stack)
+        page.goto("/write/new/")
+        page.locator("#id_title").fill("部署手记")
+        page.locator("#id_body").fill("**“中文”**强调")
+        page.locator("button[value=preview]").click()
+        assert page.locator("section .prose strong").inner_text() == "“中文”"
+        page.locator("button[value=save]").click()
+        page.wait_for_url("**/write/*/")
+        page.locator("#id_body").fill("第二稿")
+        page.locator("button[value=save]").click()
+        page.locator(".messages .message").first.wait_for()
+        page.locator("a[href$='/revisions/']").click()
+        assert page.locator(".desk h2").count() == 2
+        page.locator(".desk h2 a").first.click()
+        assert page.locator("ins").first.inner_text() == "第二稿"
+        keep(page, stack, f"revision-{script}")
+
+    journey(browser, stack, steps, java_script_enabled=script)
+
+
+def test_the_editor_keeps_what_is_typed_and_warns_of_a_second_tab(browser: Browser, stack: LocalStack) -> None:
+    def steps(page: Page) -> None:
+        log_in(page, stack)
+        page.goto("/write/new/")
+        page.locator("#id_title").fill("Two tabs")
+        page.keyboard.press("Control+s")
+        page.wait_for_url("**/write/*/")
+        page.locator("#id_body").fill("words")
+        page.locator("#id_body").select_text()
+        page.keyboard.press("Control+b")
+        assert page.locator("#id_body").input_value() == "**words**"
+        page.locator("[data-live]").click()
+        page.locator("[data-preview] strong").wait_for()
+        page.locator("[data-status]", has_text="kept since").wait_for()
+        second = page.context.new_page()
+        second.goto(page.url)
+        second.locator("[data-status].wrong").wait_for()
+        page.locator("[data-status].wrong").wait_for()
+        second.locator("a[href='?unsaved']").click()
+        assert second.locator("#id_body").input_value() == "**words**"
+        keep(page, stack, "editor")
+
+    journey(browser, stack, steps)

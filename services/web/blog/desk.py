@@ -179,7 +179,7 @@ def saved_message(article: Article, do: str) -> str:
         if article.is_public:
             return _("Published.")
         when = date_format(timezone.localtime(article.published_at), "DATETIME_FORMAT")
-        return _("Scheduled: it appears on %(date)s.") % {"date": when}
+        return _("Scheduled for %(date)s") % {"date": when}
     if do == "draft":
         return _("Back to draft: readers no longer see it.")
     return _("Saved.")
