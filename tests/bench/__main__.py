@@ -1,6 +1,6 @@
 """`make bench`: measures what the project promises, prints a table, keeps it in build/bench.json. Never a test.
 
-python -m tests.bench [start] [seed] [images] [build] [memory]     (default: all that this machine can do)
+python -m tests.bench [start] [seed] [search] [images] [build] [memory]     (default: all that this machine can do)
 
 Parts that are named are kept on their own: `build`, which is `make bench-build`, in build/bench-build.json.
 """
@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.bench.build import CHANGES, Build, remove_images
 from tests.bench.build import build as build_copy
@@ -29,6 +31,9 @@ from tests.stack.needs import docker_answers
 
 IMAGE_LIMITS = {"base": 100, "web": 260, "proxy": 140, "db": 450}
 SEED_ARTICLES = 20_000
+SEARCHED_ARTICLES = 100_000
+# A word that most articles in Chinese have: reported, as no index makes it selective.
+COMMON = "数据"
 
 
 @dataclass
@@ -102,6 +107,51 @@ def seed() -> list[Figure]:
         finally:
             stack.make("down", check=False)
     return [Figure(f"seed SCALE={SEED_ARTICLES}", SEED_ARTICLES / seconds, "articles/s")]
+
+
+def search() -> list[Figure]:
+    """Searching many articles: in the application alone, and whole pages beside the front page of the same site."""
+    with copied() as checkout:
+        stack = LocalStack(checkout, "prod")
+        try:
+            stack.start()
+            stack.make("seed", f"SCALE={SEARCHED_ARTICLES}", timeout=1800)
+            program = (ROOT / "tests/bench/searching.py").read_text()
+            shell = subprocess.run(
+                [sys.executable, "-m", "local", "manage", "shell", "--verbosity=0"],
+                cwd=checkout,
+                env=stack.environment,
+                input=program,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            runs: dict[str, list[float]] = json.loads(shell.stdout)
+            figures = [
+                search_figure(f"{SEARCHED_ARTICLES} articles, search: {query}", times, None if query == COMMON else 50)
+                for query, times in runs.items()
+            ]
+            pages = {"front page": "/", **{f"page of {query}": f"/search/?{urlencode({'q': query})}" for query in runs}}
+            for what, address in pages.items():
+                figures.append(search_figure(f"{SEARCHED_ARTICLES} articles, {what}", page_times(stack, address)))
+        finally:
+            stack.make("down", check=False)
+    return figures
+
+
+def search_figure(name: str, times: list[float], budget: float | None = None) -> Figure:
+    """The median of `times`, in ms."""
+    return Figure(name, statistics.median(times), "ms", budget, f"quickest {min(times):.1f}, slowest {max(times):.1f}")
+
+
+def page_times(stack: LocalStack, address: str) -> list[float]:
+    """How long a page takes, in ms, again and again; the first time is left out."""
+    times = []
+    for _ in range(31):
+        started = time.monotonic()
+        assert stack.http.get(address).status == 200
+        times.append((time.monotonic() - started) * 1000)
+    return times[1:]
 
 
 def docker(*arguments: str) -> str:
@@ -210,6 +260,7 @@ def pss(project: str) -> float:
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "start": start,
     "seed": seed,
+    "search": search,
     "images": images,
     "build": build,
     "memory": memory,

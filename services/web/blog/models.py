@@ -500,10 +500,7 @@ class SearchEntry(models.Model):
     class Meta:
         verbose_name = _("search entry")
         verbose_name_plural = _("search entries")
-        indexes = [
-            # Without a list of what is still to be entered, which every search would have to read to its end.
-            GinIndex(fields=["vector"], name="search_entry_vector", fastupdate=False)
-        ]
+        indexes = [GinIndex(fields=["vector"], name="search_entry_vector")]
 
     def __str__(self) -> str:
         return f"{self.article_id}"

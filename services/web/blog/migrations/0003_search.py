@@ -42,11 +42,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "search entry",
                 "verbose_name_plural": "search entries",
-                "indexes": [
-                    django.contrib.postgres.indexes.GinIndex(
-                        fastupdate=False, fields=["vector"], name="search_entry_vector"
-                    )
-                ],
+                "indexes": [django.contrib.postgres.indexes.GinIndex(fields=["vector"], name="search_entry_vector")],
             },
         ),
         migrations.RunSQL(ADD_ARTICLE, "ALTER TABLE blog_searchentry DROP CONSTRAINT search_entry_of_article;"),
