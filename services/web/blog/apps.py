@@ -13,7 +13,8 @@ class BlogConfig(AppConfig):
     verbose_name = _("Blog")
 
     def ready(self) -> None:
-        """Connect what keeps the counters true when an account goes."""
-        from blog import counters
+        """Connect what keeps the counters true when an account goes, and what takes its articles along."""
+        from blog import counters, leaving
 
         counters.connect()
+        leaving.connect()
