@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 
 from accounts.avatars import make_avatar
-from accounts.models import User
+from accounts.models import User, validate_free
 
 
 class AddressStage(EmailVerificationStage):
@@ -35,6 +35,13 @@ class AccountAdapter(DefaultAccountAdapter):
         own = f"{EmailVerificationStage.__module__}.{EmailVerificationStage.__qualname__}"
         address = f"{AddressStage.__module__}.{AddressStage.__qualname__}"
         return [address if stage == own else stage for stage in super().get_login_stages()]
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """A username that may be, and that nobody has, had, or is confused with."""
+        name: str = super().clean_username(username, shallow)
+        if not shallow:
+            validate_free(name)
+        return name
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """A new account, with the language it was made in and its avatar."""

@@ -54,6 +54,34 @@ class LimitedReauthenticateForm(LimitedCode, ReauthenticateForm):
     """The code before something that matters."""
 
 
+class UsernameForm(forms.ModelForm):
+    """Another name. The model's own checks say whether it may be and is free."""
+
+    class Meta:
+        model = User
+        fields = ("username",)
+
+
+class DeletionForm(forms.Form):
+    """The password, before everything goes."""
+
+    password = forms.CharField(
+        label=_("Password"), strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+    sure = forms.BooleanField(label=_("Delete my account, my articles and my pictures for good."))
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        """The account's password. Raises ValidationError for another."""
+        password: str = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise forms.ValidationError(_("This is not your password."), "password")
+        return password
+
+
 class ProfileForm(forms.ModelForm):
     """What others see of somebody."""
 
@@ -113,6 +141,10 @@ class ReauthenticatePasskeyForm(SoundCredential, ReauthenticateWebAuthnForm):
 
 class AddPasskeyForm(AddWebAuthnForm):
     """A new passkey or security key."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].label = _("Name")
 
     def clean(self) -> dict[str, Any]:
         """The fields. Raises ValidationError for a credential that is none."""

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.avatars import validate_avatar
-from accounts.names import CHARACTERS, LONGEST, validate_username
+from accounts.names import CHARACTERS, LONGEST, skeleton, validate_username
+
+
+def validate_free(username: str, user: User | None = None) -> None:
+    """Raise ValidationError if `username`, or one that looks like it, is or was somebody else's than `user`'s.
+
+    A name that `user` has is well, whatever others are called: it may be older than this rule.
+    """
+    alike = list(TakenName.objects.filter(key=skeleton(username)))
+    own = [taken for taken in alike if user is not None and user.pk is not None and taken.user_id == user.pk]
+    if any(taken.name.lower() == username.lower() for taken in own):
+        return
+    if len(own) < len(alike):
+        raise ValidationError(_("This username is taken, or too much like one that is or was."), "taken")
 
 
 class AccountManager(UserManager["User"]):
@@ -96,7 +112,49 @@ class User(AbstractUser):
         super().clean()
         self.email = self.email.strip()
 
+    def validate_unique(self, exclude: Collection[str] | None = None) -> None:
+        """With the names that others had, or that look like theirs, unless `exclude` has the username."""
+        super().validate_unique(exclude)
+        if not exclude or "username" not in exclude:
+            try:
+                validate_free(self.username, self)
+            except ValidationError as error:
+                raise ValidationError({"username": error}) from error
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, with control characters taken out of the texts that pages and feeds show."""
+        """Save, with control characters taken out of the texts that pages and feeds show; a name is taken for good."""
         self.display_name = " ".join(self.display_name.split())
-        super().save(*args, **kwargs)
+        fields = kwargs.get("update_fields")
+        if fields is not None and "username" not in fields:
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            name = TakenName(name=self.username, key=skeleton(self.username), user=self)
+            TakenName.objects.bulk_create([name], ignore_conflicts=True)
+
+
+class TakenName(models.Model):
+    """A username that somebody has or had. It stays when they take another one or go: nobody else ever gets it."""
+
+    name = models.CharField(_("username"), max_length=LONGEST)
+    key = models.CharField(max_length=LONGEST * 2)
+    # The database's constraint is migration 0004's and sets it to NULL, also for code that does not know the table.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="taken_names",
+    )
+    since = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("username that is taken")
+        verbose_name_plural = _("usernames that are taken")
+        constraints = [models.UniqueConstraint(Lower("name"), name="taken_name_unique")]
+        indexes = [models.Index("key", name="taken_name_key")]
+
+    def __str__(self) -> str:
+        return self.name

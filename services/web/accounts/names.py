@@ -44,6 +44,15 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
+# What is left of a name when all that the eye takes for the same is made the same, and what only separates is dropped.
+LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "-": None, "_": None, "曰": "日", "囗": "口"})
+
+
+def skeleton(name: str) -> str:
+    """The form in which two usernames that the eye confuses are equal: paul, PAUI, pau1 and pa-ul are one."""
+    return folded(name).translate(LOOK_ALIKE).replace("rn", "m").replace("vv", "w")
+
+
 @cache
 def route_segments() -> frozenset[str]:
     """The literal first segment of every route, folded."""

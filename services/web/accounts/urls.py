@@ -12,6 +12,8 @@ from config.preferences import same_origin
 
 urlpatterns = [
     path("", limited("account")(views.profile), name="account_profile"),
+    path("username/", limited("account")(views.username), name="account_username"),
+    path("delete/", limited("login")(views.delete), name="account_delete"),
     path("login/", limited("login", "login")(account.login), name="account_login"),
     # Every page has the button: with the Origin checked instead of a token, a page needs no cookie for it.
     path("logout/", same_origin(account.logout), name="account_logout"),

@@ -6,6 +6,7 @@ from allauth.account.views import SignupView
 from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.forms import ProfileForm
+from accounts.deletion import DeletionError, delete_account
+from accounts.forms import DeletionForm, ProfileForm, UsernameForm
 from accounts.models import User
 from accounts.signup import SignupForm
 from config import limits
@@ -61,3 +63,36 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponseBase:
     get_sessions_adapter().end_sessions([session])
     messages.success(request, _("The session has ended."))
     return redirect("usersessions_list")
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def username(request: HttpRequest) -> HttpResponse:
+    """Another username; the old one stays this account's and leads to the new one."""
+    user = get_object_or_404(User, pk=request.user.pk)
+    form = UsernameForm(request.POST or None, instance=user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Your username is changed. The old address leads to the new one."))
+        return redirect("account_username")
+    return render(request, "account/username.html", {"form": form})
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: HttpRequest) -> HttpResponse:
+    """Delete one's own account."""
+    user = get_object_or_404(User, pk=request.user.pk)
+    form = DeletionForm(request.POST or None, user=user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            delete_account(user)
+        except DeletionError:
+            form.add_error(None, _("You are the only administrator: make somebody else one first."))
+        else:
+            logout(request)
+            messages.success(request, _("Your account is deleted."))
+            return redirect("/")
+    return render(request, "account/delete.html", {"form": form})

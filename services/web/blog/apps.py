@@ -13,8 +13,9 @@ class BlogConfig(AppConfig):
     verbose_name = _("Blog")
 
     def ready(self) -> None:
-        """Connect what keeps the counters true when an account goes, and the search index when an article changes."""
-        from blog import counters, search
+        """Connect what keeps counters and search index true, and what takes an account's articles along."""
+        from blog import counters, leaving, search
 
         counters.connect()
+        leaving.connect()
         search.connect()

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.syndication.views import Feed
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import translation
 from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed
@@ -169,6 +170,14 @@ class AuthorFeed(ArticleFeed):
     """The newest articles of one author."""
 
     route = "blog:author_feed"
+
+    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer with the feed or, under a name the author no longer has, with its new address."""
+        try:
+            return super().__call__(request, *args, **kwargs)
+        except Http404:
+            author = get_object_or_404(User, taken_names__name__lower=kwargs["username"].lower())
+            return HttpResponsePermanentRedirect(reverse(self.route, args=[author.username]))
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> User:
         """The author of the address, in any case; 404 when there is none."""

@@ -190,9 +190,12 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def author_or_404(username: str) -> User:
-    """The author of that name in any case, with the blog."""
-    authors = User.objects.select_related("blog").filter(username__lower=username.lower())
-    return get_object_or_404(authors.defer("password"))
+    """The author who has that name, in any case, or had it once; with the blog."""
+    authors = User.objects.select_related("blog").defer("password")
+    try:
+        return authors.get(username__lower=username.lower())
+    except User.DoesNotExist:
+        return get_object_or_404(authors, taken_names__name__lower=username.lower())
 
 
 def canonical_or_none(request: HttpRequest, author: User, username: str) -> HttpResponse | None:
