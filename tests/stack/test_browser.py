@@ -155,8 +155,8 @@ def test_no_page_scrolls_sideways(browser: Browser, stack: LocalStack, language:
 
 def log_in(page: Page, stack: LocalStack) -> None:
     """As the site's first administrator."""
-    page.goto("/admin/login/")
-    page.locator("#id_username").fill("admin")
+    page.goto("/account/login/?next=/admin/")
+    page.locator("#id_login").fill("admin")
     page.locator("#id_password").fill(stack.admin_password())
     page.locator("#id_password").press("Enter")
     page.wait_for_url("**/admin/")
