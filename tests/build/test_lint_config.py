@@ -50,7 +50,7 @@ FAULTS = [
     ("workflows", ".github/workflows/x.yml", WORKFLOW, ("{}", "write-all"), "excessive-permissions"),
     ("paths", "docs/x.md", "See ~/x/.\n", ("~/", "/home/" + "somebody/"), "docs/x.md:1:"),
     ("paths", "docs/x.md", "See ~/x/.\n", ("~", "/" + "root"), "docs/x.md:1:"),
-    ("locks", "requirements/x.in", "", ("", "polib # x\n"), "requirements/x.txt does not match"),
+    ("locks", "requirements/x.in", "", ("", "polib # x\n"), "requirements/x.txt is missing"),
 ]
 
 
