@@ -403,13 +403,14 @@ class Article(models.Model):
             super().save(update_fields=update_fields, **kwargs)
             return
         with transaction.atomic():
-            # Before they are looked at, and until what is saved here names them.
-            held = using.lock([*using.names_in(self.body), *([str(self.cover.name)] if self.cover else [])])
-            self.prepare()
+            # The article first, as those do who hold it before they save it: two saves never wait for each other.
             if not self._state.adding:
                 self.updated_at = timezone.now()
                 self.take_counters()
                 self.version += 1
+            # Before they are looked at, and until what is saved here names them.
+            held = using.lock([*using.names_in(self.body), *([str(self.cover.name)] if self.cover else [])])
+            self.prepare()
             self.score = ranking.score(self.up_count, self.down_count, self.first_published_at)
             super().save(**kwargs)
             using.note_article(self, held)

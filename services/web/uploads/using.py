@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import IntegrityError, transaction
 
 from uploads import sizes
 from uploads.models import Picture, Use
@@ -55,9 +57,15 @@ def note_article(article: Article, held: dict[str, int]) -> None:
 
 
 def note_autosave(unsaved: Autosave) -> None:
-    """Note what an unsaved text uses now."""
-    pks = list(lock(names_in(unsaved.body)).values())
+    """Note what an unsaved text uses now.
+
+    It holds the pictures only by its foreign key, which does not wait for a save of the article that holds them too.
+    One that was cleaned away this very moment is left out.
+    """
+    names = names_in(unsaved.body)
+    pks = list(Picture.objects.filter(name__in=names).values_list("pk", flat=True)) if names else []
     unsaved.picture_uses.exclude(picture__in=pks).delete()
     uses = [Use(picture_id=pk, autosave=unsaved, role=Use.Role.UNSAVED) for pk in pks]
     if uses:
-        Use.objects.bulk_create(uses, ignore_conflicts=True)
+        with suppress(IntegrityError), transaction.atomic():
+            Use.objects.bulk_create(uses, ignore_conflicts=True)

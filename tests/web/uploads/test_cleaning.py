@@ -201,6 +201,20 @@ def test_saving_and_cleaning_at_once_never_leaves_a_text_without_its_picture() -
     assert Use.objects.count() == Picture.objects.count()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_unsaved_text_does_not_wait_for_a_save_with_the_same_pictures() -> None:
+    picture = a_picture(a_user("ann"))
+    article = an_article(a_user("ann"), body=picture.markdown)
+    typed = (None, a_user("ann"), "T", picture.markdown, 0, "tab")
+    with transaction.atomic():
+        article.save()
+        saver = threading.Thread(target=elsewhere, args=[lambda: writing.autosave(*typed)])
+        saver.start()
+        saver.join(10)
+        assert not saver.is_alive()
+    assert Use.objects.filter(role="unsaved").count() == 1
+
+
 @pytest.mark.django_db
 def test_files_without_a_picture_go_when_they_are_old(media: Path) -> None:
     picture = a_picture(a_user("ann"), ready=True)
