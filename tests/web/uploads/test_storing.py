@@ -110,3 +110,14 @@ def test_markdown_cannot_be_broken_out_of_by_a_description() -> None:
     html = render_article(picture.markdown).html
     assert html.count("<img") == 1
     assert 'alt="a](/x) ![*b*` &lt;c&gt;"' in html
+
+
+@pytest.mark.django_db
+def test_a_picture_that_cannot_be_stored_leaves_no_file(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Picture, "save", full)
+    with pytest.raises(OSError, match="no room"):
+        storing.store(a_user("ann"), upload())
+    assert not list(media.rglob("*.*"))
