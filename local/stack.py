@@ -473,7 +473,18 @@ def let_go_of_terminal() -> None:
 
 def inherited_environment() -> dict[str, str]:
     """The part of our own environment that programs of the stack need; nothing of the caller's leaks in beyond it."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LOG_LEVEL", "LANGUAGE_CODE", "TIME_ZONE")
+    kept = (
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "LOG_LEVEL",
+        "LANGUAGE_CODE",
+        "TIME_ZONE",
+        "PICTURE_QUOTA_MB",
+    )
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 

@@ -84,6 +84,32 @@ def test_an_uploaded_picture_is_served_as_a_picture_and_never_as_a_page(stack: L
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+def sizes_on_the_front_page(stack: LocalStack) -> list[str]:
+    """The addresses that the first cover may be loaded from, once the worker has made its sizes."""
+    found = re.findall(r'srcset="([^"]+)"', stack.http.get("/").text)
+    return [part.split()[0] for srcset in found[:3] for part in srcset.split(", ")]
+
+
+def test_each_size_that_the_worker_made_is_served_by_nginx_as_what_it_is(stack: LocalStack) -> None:
+    wait_for(lambda: sizes_on_the_front_page(stack), timeout=120, what="the sizes of the first cover")
+    types = set()
+    for address in sizes_on_the_front_page(stack):
+        answer = stack.http.get(address)
+        assert answer.status == 200, address
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        types.add(answer.headers["Content-Type"])
+    assert types == {"image/avif", "image/webp", "image/jpeg"}
+
+
+@pytest.mark.parametrize(("megabytes", "statuses"), [(12, {403}), (14, {413})])
+def test_a_picture_of_12_mb_gets_to_the_application(stack: LocalStack, megabytes: int, statuses: set[int]) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    body += bytes(megabytes * 1_000_000) + b"\r\n--x--\r\n"
+    assert stack.http.request("POST", "/write/pictures/", body, headers).status in statuses
+
+
 @pytest.mark.parametrize("path", ["/media/avatars", "/admin"])
 def test_a_redirect_of_nginx_stays_at_the_address_that_the_browser_used(stack: LocalStack, path: str) -> None:
     answer = stack.http.get(path)

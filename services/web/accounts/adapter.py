@@ -48,7 +48,8 @@ class AccountAdapter(DefaultAccountAdapter):
         super().save_user(request, user, form, commit=False)
         user.language = get_language() or settings.LANGUAGE_CODE
         if picture := form.cleaned_data.get("avatar"):
-            user.avatar.save("avatar.webp", make_avatar(picture), save=False)
+            avatar = make_avatar(picture)
+            user.avatar.save(str(avatar.name), avatar, save=False)
         if commit:
             user.save()
         return user

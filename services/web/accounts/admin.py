@@ -8,9 +8,12 @@ from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db import models
+from django.forms import FileField
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts.avatars import make_avatar
 from accounts.models import User
 
 
@@ -34,6 +37,7 @@ class AccountAdmin(UserAdmin):
     """Search, filters, and the fields in groups."""
 
     form = AccountChangeForm
+    formfield_overrides = {models.ImageField: {"form_class": FileField}}
     add_form = AccountCreationForm
     list_display = ("username", "display_name", "email", "language", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "language", "groups")
@@ -52,7 +56,13 @@ class AccountAdmin(UserAdmin):
     readonly_fields = ("last_login", "date_joined")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save. An address that an administrator typed counts as verified: a site may have no mail server."""
+        """Save. An address that an administrator typed counts as verified: a site may have no mail server.
+
+        A picture is made small, as on the profile.
+        """
+        if "avatar" in form.changed_data and (picture := form.cleaned_data["avatar"]):
+            avatar = make_avatar(picture)
+            obj.avatar.save(str(avatar.name), avatar, save=False)
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
             EmailAddress.objects.filter(user=obj).delete()

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.avatars import make_avatar
 from accounts.models import User
 from config import limits
+from uploads import decoding
 
 
 class LoginForm(AllauthLoginForm):
@@ -88,15 +89,17 @@ class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ("display_name", "bio", "avatar", "language")
+        # Django's own ImageField tries every format that Pillow knows.
+        field_classes = {"avatar": forms.FileField}
         widgets = {
             "bio": forms.Textarea(attrs={"rows": 4}),
-            "avatar": forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png,image/webp"}),
+            "avatar": forms.ClearableFileInput(attrs={"accept": decoding.ACCEPT}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["display_name"].help_text = _("Shown instead of the username.")
-        self.fields["avatar"].help_text = _("JPEG, PNG or WebP, at most 2 MB.")
+        self.fields["avatar"].help_text = _("JPEG, PNG, WebP, GIF or AVIF, at most 2 MB.")
         self.fields["language"].help_text = _("Of mail to you.")
         self.before = self.instance.avatar.name
 
@@ -104,7 +107,8 @@ class ProfileForm(forms.ModelForm):
         """Save; a new picture is made small, the old one's file goes."""
         user: User = super().save(commit=False)
         if "avatar" in self.changed_data and (picture := self.cleaned_data["avatar"]):
-            user.avatar.save("avatar.webp", make_avatar(picture), save=False)
+            avatar = make_avatar(picture)
+            user.avatar.save(str(avatar.name), avatar, save=False)
         if commit:
             user.save()
             if self.before and self.before != user.avatar.name:

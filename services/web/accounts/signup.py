@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.avatars import validate_avatar
 from accounts.models import User
 from config import limits
+from uploads import decoding
 
 FASTEST_SECONDS = 3
 LONGEST_SECONDS = 12 * 60 * 60
@@ -48,12 +49,12 @@ class SignupForm(allauth_forms.SignupForm):
     """allauth's form with an avatar and the guards."""
 
     field_order = ("username", "email", "password1", "avatar")
-    avatar = forms.ImageField(
+    avatar = forms.FileField(
         label=_("Avatar"),
         required=False,
         validators=[validate_avatar],
-        help_text=_("JPEG, PNG or WebP, at most 2 MB. You can add it later, too."),
-        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp"}),
+        help_text=_("JPEG, PNG, WebP, GIF or AVIF, at most 2 MB. You can add it later, too."),
+        widget=forms.FileInput(attrs={"accept": decoding.ACCEPT}),
     )
     # Robots fill in every field whose name they know.
     website = forms.CharField(required=False, widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"}))

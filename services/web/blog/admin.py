@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.db import models
 from django.db.models import Count, QuerySet
-from django.forms import Textarea
+from django.forms import FileField, ModelForm, Textarea
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from blog import commenting
 from blog.models import Article, ArticleTag, Blog, Category, Comment, Tag
+from uploads import storing
+from uploads.models import Picture
 
 
 class ArticleTagInline(admin.TabularInline):
@@ -23,10 +27,33 @@ class ArticleTagInline(admin.TabularInline):
     extra = 1
 
 
+class ArticleAdminForm(ModelForm):
+    """The form of an article; its cover is taken in as any other picture."""
+
+    taken_cover: Picture | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Take a new cover in, once nothing else is wrong."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cover = cleaned.get("cover")
+        if isinstance(cover, UploadedFile) and not self.errors:
+            try:
+                self.taken_cover, _moved = storing.store(
+                    cleaned["author"], cover, cleaned.get("cover_alt", ""), opaque=True
+                )
+            except ValidationError as error:
+                self.add_error("cover", error)
+            else:
+                # Nothing of the file itself is stored.
+                cleaned["cover"] = self.instance.cover
+        return cleaned
+
+
 @admin.register(Article)
 class ArticleAdmin(admin.ModelAdmin):
     """Articles of all authors."""
 
+    form = ArticleAdminForm
     list_display = ("title", "author", "status", "published_at", "language", "category", "comment_count", "up_count")
     list_filter = ("status", "language", "comment_policy")
     list_select_related = ("author", "category")
@@ -54,9 +81,16 @@ class ArticleAdmin(admin.ModelAdmin):
         (_("Kept by the site"), {"classes": ("collapse",), "fields": readonly_fields}),
     )
     formfield_overrides = {
+        models.ImageField: {"form_class": FileField},
         models.TextField: {"widget": Textarea(attrs={"rows": 30, "class": "vLargeTextField"})},
         models.URLField: {"assume_scheme": "https"},
     }
+
+    def save_model(self, request: HttpRequest, obj: Article, form: Any, change: bool) -> None:
+        """Save. A new cover becomes a picture of the author's."""
+        if form.taken_cover is not None:
+            obj.cover = form.taken_cover.name
+        super().save_model(request, obj, form, change)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
         """Lists need no texts."""

@@ -14,8 +14,9 @@ class BlogConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what keeps counters and search index true, and what takes an account's articles along."""
-        from blog import counters, leaving, search
+        from blog import counters, leaving, search, showing
 
         counters.connect()
         leaving.connect()
         search.connect()
+        showing.connect()

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,6 +20,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -28,6 +30,8 @@ from blog.comparing import compare
 from blog.forms import ArticleForm, AutosaveForm, LinkForm
 from blog.models import LARGEST_BODY_BYTES, Article, ArticleQuerySet, Revision, Tag
 from blog.text import clean_line, clean_text
+from config import limits
+from uploads import storing, using
 
 PER_PAGE = 20
 STATES = ("draft", "scheduled", "published", "trash")
@@ -146,23 +150,71 @@ def write(request: HttpRequest, article: Article) -> HttpResponse:
         taken_up = unsaved if "unsaved" in request.GET else None
         form = ArticleForm(article, unsaved=taken_up)
         return editor(request, article, form, unsaved=None if taken_up else unsaved, taken_up=taken_up)
-    form = ArticleForm(article, request.POST)
+    form = ArticleForm(article, request.POST, request.FILES)
+    status = take_cover(request, article, form)
     do = request.POST.get("do", "save")
     if do == "preview":
         return editor(request, article, form, preview=previewed(form))
     if not form.is_valid():
-        return editor(request, article, form, status=422)
+        return editor(request, article, form, status=status or 422)
     try:
         stored = writing.save(article, user, form.submission(do))
     except writing.ConflictError as conflict:
         # Sent again it replaces what it was compared with, knowingly.
-        again = request.POST.copy()
+        again = form.sent()
         again["version"] = str(conflict.stored.version)
         form = ArticleForm(article, again)
         rows = compare(conflict.stored.body, clean_text(request.POST.get("body", "")))
         return editor(request, conflict.stored, form, status=409, conflict=conflict.stored, rows=rows)
     messages.success(request, saved_message(stored, do))
+    for hint in picture_hints(stored.body):
+        messages.warning(request, hint)
     return redirect("desk:edit", stored.pk)
+
+
+def take_cover(request: HttpRequest, article: Article, form: ArticleForm) -> int | None:
+    """Store the cover that was sent as a file. It stays chosen when something else in the form is wrong; what is wrong
+    with the file is said beside it. Returns 429 after too many.
+    """
+    if not request.FILES.get("cover_file"):
+        return None
+    form.is_valid()
+    if "cover_file" in form.errors:
+        return None
+    try:
+        limits.take_all("upload", request)
+        picture, _moved = storing.store(
+            article.author, form.cleaned_data["cover_file"], form.cleaned_data.get("cover_alt", ""), opaque=True
+        )
+    except ValidationError as error:
+        form.add_error("cover_file", error)
+    except limits.LimitReachedError:
+        form.add_error("cover_file", _("That were many pictures in a short time. Please try again later."))
+        return 429
+    else:
+        form.take_cover(picture)
+    return None
+
+
+def picture_hints(body: str) -> list[str]:
+    """What the author of a text should know of the pictures in it."""
+    rendered = rendering.render_article(body)
+    hints = []
+    if count := rendered.without_alt:
+        text = ngettext(
+            "%(count)d picture has no description: readers who cannot see it learn nothing of it.",
+            "%(count)d pictures have no description: readers who cannot see them learn nothing of them.",
+            count,
+        )
+        hints.append(text % {"count": count})
+    if count := rendered.foreign:
+        text = ngettext(
+            "%(count)d picture of another site is shown as a link: no other site learns who reads this. Upload it.",
+            "%(count)d pictures of other sites are shown as links: no other site learns who reads this. Upload them.",
+            count,
+        )
+        hints.append(text % {"count": count})
+    return hints
 
 
 def previewed(form: ArticleForm) -> dict[str, str] | None:
@@ -170,7 +222,7 @@ def previewed(form: ArticleForm) -> dict[str, str] | None:
     if "body" in form.errors:
         return None
     typed = {name: form.cleaned_data.get(name, "") for name in ("title", "language", "body")}
-    return {**typed, "html": rendering.render_article(typed["body"]).html}
+    return {**typed, "html": rendering.render_article(typed["body"], using.pictures_in(typed["body"])).html}
 
 
 def saved_message(article: Article, do: str) -> str:
@@ -209,7 +261,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     body = clean_text(request.POST.get("body", ""))
     if len(body.encode()) > LARGEST_BODY_BYTES:
         return HttpResponse(status=413)
-    return HttpResponse(rendering.render_article(body).html)
+    return HttpResponse(rendering.render_article(body, using.pictures_in(body)).html)
 
 
 # --- The trash

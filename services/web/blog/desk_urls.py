@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from blog import converters, desk
+from blog import converters, desk, gallery
 
 register_converter(converters.IdConverter, "id")
 
@@ -15,6 +15,9 @@ urlpatterns = [
     path("new/autosave/", desk.autosave, name="autosave_new"),
     path("new/discard/", desk.discard, name="discard_new"),
     path("preview/", desk.preview, name="preview"),
+    path("pictures/", gallery.pictures, name="pictures"),
+    path("pictures/<id:pk>/", gallery.picture, name="picture"),
+    path("pictures/<id:pk>/delete/", gallery.delete_picture, name="delete_picture"),
     path("<id:pk>/", desk.edit, name="edit"),
     path("<id:pk>/autosave/", desk.autosave, name="autosave"),
     path("<id:pk>/discard/", desk.discard, name="discard"),

@@ -28,16 +28,19 @@ def tag_uri(date: str, name: str) -> str:
 
 
 TAG = re.compile(r"<(?:a|img) [^>]*>")
+IN_SIZES = re.compile(r"<source [^>]*>|</?picture>")
 ADDRESS = re.compile(r'( (?:href|src)=")(/(?!/)|#)')
 
 
 def with_absolute_addresses(html: str, address: str) -> str:
-    """The rendered `html` of the article at `address`, with the addresses in it as they are needed away from it."""
+    """The rendered `html` of the article at `address`, as it is needed away from it: with absolute addresses, and
+    pictures in one size.
+    """
 
     def absolute(match: re.Match[str]) -> str:
         return match[1] + (f"{settings.SITE_URL}/" if match[2] == "/" else f"{address}#")
 
-    return TAG.sub(lambda tag: ADDRESS.sub(absolute, tag[0]), html)
+    return TAG.sub(lambda tag: ADDRESS.sub(absolute, tag[0]), IN_SIZES.sub("", html))
 
 
 class FullTextAtom(Atom1Feed):

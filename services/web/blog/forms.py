@@ -10,15 +10,19 @@ from uuid import uuid4
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import URLValidator
 from django.http import QueryDict
 from django.utils.crypto import get_random_string
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from blog.models import LONGEST_EXCERPT, Article, Autosave, Category, validate_body
 from blog.sharing import LIFETIMES
 from blog.text import LONGEST_SLUG, clean_line, clean_text, folded, slug_of
 from blog.writing import Submission
+from uploads import decoding
+from uploads.models import LONGEST_ALT, Picture
 
 MOST_TAGS = 20
 LONGEST_NAME = 50
@@ -79,6 +83,14 @@ def stored_slug(article: Article) -> str:
     return "" if follows else article.slug
 
 
+class CoverChoice(forms.ModelChoiceField):
+    """One of the author's pictures."""
+
+    def label_from_instance(self, obj: Picture) -> str:
+        """What is on it, or what its file was called; and its size."""
+        return f"{(obj.alt or obj.label)[:60]} ({obj.width} × {obj.height})"
+
+
 class ArticleForm(forms.Form):
     """An article as its author writes it."""
 
@@ -116,6 +128,25 @@ class ArticleForm(forms.Form):
         assume_scheme="https",
         help_text=_("Where the text appeared first, if elsewhere."),
     )
+    cover = CoverChoice(
+        label=_("cover"),
+        queryset=Picture.objects.none(),
+        required=False,
+        empty_label=_("none"),
+        help_text=_("One of your pictures, or a new one:"),
+    )
+    cover_file = forms.FileField(
+        label=_("new cover"),
+        required=False,
+        max_length=1000,
+        widget=forms.FileInput(attrs={"accept": decoding.ACCEPT}),
+    )
+    cover_alt = Line(
+        label=_("description of the cover"),
+        required=False,
+        max_length=LONGEST_ALT,
+        help_text=_("For readers who cannot see it."),
+    )
     note = Line(
         label=_("note"), required=False, max_length=200, help_text=_("What changed, for the list of revisions.")
     )
@@ -123,21 +154,36 @@ class ArticleForm(forms.Form):
     key = forms.UUIDField(required=False, widget=forms.HiddenInput())
     tab = forms.RegexField(r"\A\w{1,32}\Z", required=False, widget=forms.HiddenInput())
 
-    def __init__(self, article: Article, data: QueryDict | None = None, unsaved: Autosave | None = None) -> None:
+    def __init__(
+        self,
+        article: Article,
+        data: QueryDict | None = None,
+        files: MultiValueDict[str, UploadedFile] | None = None,
+        unsaved: Autosave | None = None,
+    ) -> None:
         self.article = article
+        # A cover is a JPEG, which all that show a page's picture elsewhere understand.
+        pictures = Picture.objects.filter(owner=article.author_id, name__endswith=".jpg").order_by("-pk")
         tags = [] if article._state.adding else article.article_tags.values_list("tag__name", flat=True)
         initial = {
-            **{name: getattr(article, name) for name in ("title", "body", "summary", "language", "canonical_url")},
+            **{
+                name: getattr(article, name)
+                for name in ("title", "body", "summary", "language", "canonical_url", "cover_alt")
+            },
             **{name: getattr(article, name) for name in ("comment_policy", "published_at", "category")},
             "slug": stored_slug(article) if article.pk else "",
             "tags": ", ".join(tags) if data is None else "",
+            "cover": pictures.filter(name=article.cover.name).first() if article.cover else None,
             "version": article.version if article.pk else 0,
             "key": uuid4(),
             "tab": get_random_string(16),
         }
         if unsaved is not None:
             initial |= {name: getattr(unsaved, name) for name in ("title", "body", "version", "tab")}
-        super().__init__(data, initial=initial)
+        super().__init__(data, files, initial=initial)
+        covers = self.fields["cover"]
+        assert isinstance(covers, forms.ModelChoiceField)  # noqa: S101  (it stands above)
+        covers.queryset = pictures.only("alt", "label", "width", "height", "name")
         categories = self.fields["category"]
         assert isinstance(categories, forms.ModelChoiceField)  # noqa: S101  (it stands above)
         categories.queryset = Category.objects.filter(author=article.author).order_by("name")
@@ -160,9 +206,29 @@ class ArticleForm(forms.Form):
         same = chosen and stored and chosen == stored.replace(second=0, microsecond=0)
         return stored if same else chosen
 
+    def sent(self) -> QueryDict:
+        """A copy of what was sent, to be changed."""
+        assert isinstance(self.data, QueryDict)  # noqa: S101  (a form without data has no errors to be sent again)
+        return self.data.copy()
+
+    def take_cover(self, picture: Picture) -> None:
+        """Let the form choose `picture`, which its file was stored as: it is sent again without the file."""
+        data = self.sent()
+        data["cover"] = str(picture.pk)
+        self.data = data
+        self.cleaned_data["cover"] = picture
+
     def submission(self, do: str) -> Submission:
         """What a valid form sent. `do` says what becomes of the article: publish, draft, or (save) neither."""
         data = dict(self.cleaned_data)
+        cover = data.pop("cover")
+        del data["cover_file"]
+        # A form without the field says nothing of it; a cover that is no picture of the author's stays unless replaced.
+        if cover is not None or (self.initial["cover"] is not None and "cover" in self.data):
+            data["cover"] = cover.name if cover else ""
+            data["cover_alt"] = data["cover_alt"] or (cover.alt if cover else "")
+        elif "cover_alt" not in self.data:
+            del data["cover_alt"]
         own = {name: data.pop(name) for name in ("tags", "new_category", "version", "key", "note", "tab")}
         data["slug"] = slug_of(data["slug"] or data["title"], "article")
         if do in ("publish", "draft"):

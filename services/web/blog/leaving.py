@@ -9,12 +9,15 @@ from django.core.files.storage import Storage
 from accounts.deletion import account_leaves
 from accounts.models import User
 from blog.models import Article
+from uploads import sizes
 
 
 def remove_work(user: User, **_: Any) -> list[tuple[Storage, str]]:
     """Receiver: delete the user's articles, in every status; returns the files of their covers."""
     articles = Article.objects.filter(author=user)
-    covers = [(article.cover.storage, str(article.cover.name)) for article in articles.only("cover") if article.cover]
+    # Those that are pictures are their owner's (uploads.storing).
+    plain = articles.exclude(cover="").exclude(cover__startswith=f"{sizes.FOLDER}/")
+    covers = [(article.cover.storage, str(article.cover.name)) for article in plain.only("cover")]
     articles.delete()
     return covers
 

@@ -27,6 +27,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from blog import ranking, rendering
 from blog.text import LONGEST_SLUG, clean_line, clean_text, folded, free_slug, slug_of
+from uploads import sizes, using
+from uploads.models import Picture
 
 LARGEST_BODY_BYTES = 200_000
 LONGEST_COMMENT = 10_000
@@ -321,6 +323,8 @@ class Article(models.Model):
     )
     cover_width = models.PositiveIntegerField(null=True, blank=True, editable=False)
     cover_height = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # Whether the cover's sizes are there (uploads.sizes).
+    cover_ready = models.BooleanField(default=False, db_default=False, editable=False)
     cover_alt = models.CharField(
         _("description of the cover"), max_length=300, blank=True, help_text=_("For readers who cannot see it.")
     )
@@ -398,14 +402,18 @@ class Article(models.Model):
         if update_fields is not None:
             super().save(update_fields=update_fields, **kwargs)
             return
-        self.prepare()
         with transaction.atomic():
+            # The article first, as those do who hold it before they save it: two saves never wait for each other.
             if not self._state.adding:
                 self.updated_at = timezone.now()
                 self.take_counters()
                 self.version += 1
+            # Before they are looked at, and until what is saved here names them.
+            held = using.lock([*using.names_in(self.body), *([str(self.cover.name)] if self.cover else [])])
+            self.prepare()
             self.score = ranking.score(self.up_count, self.down_count, self.first_published_at)
             super().save(**kwargs)
+            using.note_article(self, held)
 
     def get_absolute_url(self) -> str:
         """Its one address: /<username>/<id>-<slug>/."""
@@ -426,6 +434,11 @@ class Article(models.Model):
         return max(self.updated_at, self.published_at or self.updated_at)
 
     @property
+    def cover_sources(self) -> list[sizes.Source]:
+        """What a <picture> of the cover names beside the original; nothing until the sizes are there."""
+        return sizes.sources(str(self.cover.name), self.cover_width) if self.cover_ready and self.cover_width else []
+
+    @property
     def contents(self) -> list[rendering.Heading]:
         """Its table of contents."""
         return rendering.contents(self.body_html)
@@ -438,6 +451,7 @@ class Article(models.Model):
         self.body = clean_text(self.body)
         self.slug = slug_of(self.slug or self.title, "article")
         self.render()
+        self.cover_ready = bool(self.cover) and Picture.objects.filter(name=self.cover.name, ready=True).exists()
         if self.status == self.Status.PUBLISHED:
             self.published_at = self.published_at or timezone.now()
             # Until the moment has come nobody has seen it: the date may still move.
@@ -446,7 +460,7 @@ class Article(models.Model):
 
     def render(self) -> None:
         """Render the body, and what follows from it."""
-        rendered = rendering.render_article(self.body)
+        rendered = rendering.render_article(self.body, using.pictures_in(self.body))
         self.body_html = rendered.html
         self.excerpt = self.summary or rendering.shortened(rendered.text, LONGEST_EXCERPT)
         self.reading_minutes = rendering.reading_minutes(rendered.text)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
+from uploads import decoding
+
 Colour = tuple[int, int, int]
 
 WIDTH, HEIGHT = 1200, 630
@@ -256,16 +258,10 @@ class Scene:
         return self.image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
 
 
-def encoded(image: Image.Image, quality: int) -> bytes:
-    """`image` as WebP."""
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=4)
-    return buffer.getvalue()
-
-
 def cover(name: str) -> bytes:
-    """The cover called `name`: WebP, WIDTH x HEIGHT."""
-    return encoded(Scene(name).draw(), quality=82)
+    """The cover called `name`: JPEG, WIDTH x HEIGHT."""
+    content, _extension = decoding.encode(Scene(name).draw())
+    return content
 
 
 def describe(name: str, language: str) -> str:
@@ -293,4 +289,6 @@ def avatar(name: str) -> bytes:
             for step in range(33)
         ]
         pen.polygon([*curve, (size, size), (0, size)], fill=colour)
-    return encoded(image.resize((AVATAR, AVATAR), Image.Resampling.BOX), quality=85)
+    buffer = io.BytesIO()
+    image.resize((AVATAR, AVATAR), Image.Resampling.BOX).save(buffer, "WEBP", quality=85, method=4)
+    return buffer.getvalue()

@@ -7,7 +7,7 @@ the list out of what it made. Ids get a prefix, so that no text can take a name 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape, unescape
@@ -31,9 +31,10 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from blog import maths
+from uploads import sizes
 
 # Raise it when the same text renders to other HTML than before: `release` then renders everything anew.
-VERSION = 2
+VERSION = 3
 
 ID_PREFIX = "u-"
 LARGEST_HIGHLIGHTED = 30_000
@@ -195,10 +196,13 @@ def is_own_address(address: str) -> bool:
 
 
 def place_images(state: StateCore) -> None:
-    """Core rule: pictures load late; one of another site becomes a link; one alone with a title becomes a figure.
+    """Core rule: pictures load late, have a size, and are offered in several sizes where there are some (`pictures` of
+    the environment); one of another site becomes a link; one alone with a title becomes a figure.
 
-    A page must ask nobody else for anything: the other site would learn who reads what.
+    A page must ask nobody else for anything: the other site would learn who reads what. The environment's `foreign` and
+    `without_alt` count the pictures of other sites and those that do not say what is on them.
     """
+    known: Mapping[str, sizes.Shown] = state.env.get("pictures", {})
     for position, token in enumerate(state.tokens):
         if token.type != "inline" or not token.children:
             continue
@@ -215,19 +219,40 @@ def place_images(state: StateCore) -> None:
         inside_link = 0
         for child in token.children:
             inside_link += {"link_open": 1, "link_close": -1}.get(child.type, 0)
-            if child.type == "image" and not is_own_address(source := str(child.attrGet("src") or "")):
+            source = str(child.attrGet("src") or "") if child.type == "image" else ""
+            if child.type == "image" and not is_own_address(source):
+                state.env["foreign"] = state.env.get("foreign", 0) + 1
                 words = Token("text", "", 0, content=plain(child.children) or source)
                 if inside_link:
                     replaced.append(words)
                 else:
                     link = Token("link_open", "a", 1, attrs={"href": source})
                     replaced += [link, words, Token("link_close", "a", -1)]
+            elif child.type == "image":
+                state.env["without_alt"] = state.env.get("without_alt", 0) + (not plain(child.children).strip())
+                replaced += in_sizes(child, known.get(source))
             else:
-                if child.type == "image":
-                    child.attrSet("loading", "lazy")
-                    child.attrSet("decoding", "async")
                 replaced.append(child)
         token.children = replaced
+
+
+def in_sizes(image: Token, shown: sizes.Shown | None) -> list[Token]:
+    """The tokens that show `image`, in the sizes that are `shown` of it."""
+    image.attrSet("loading", "lazy")
+    image.attrSet("decoding", "async")
+    if shown is None:
+        return [image]
+    image.attrs |= {"width": shown.width, "height": shown.height}
+    if not shown.sources:
+        return [image]
+    offered = "".join(
+        f'<source type="{source.type}" srcset="{source.srcset}" sizes="{sizes.IN_TEXT}">' for source in shown.sources
+    )
+    return [
+        Token("html_inline", "", 0, content=f"<picture>{offered}"),
+        image,
+        Token("html_inline", "", 0, content="</picture>"),
+    ]
 
 
 ALIGNMENT = re.compile(r"text-align:\s*(left|right|center)")
@@ -350,10 +375,12 @@ def with_own_rules(parser: MarkdownIt) -> MarkdownIt:
 
 INLINE_TAGS = {"a", "br", "code", "del", "em", "s", "span", "strong", "sub", "sup"}
 BLOCK_TAGS = {"blockquote", "div", "li", "ol", "p", "pre", "ul"}
+PICTURE_TAGS = {"img", "picture", "source"}
 ARTICLE_TAGS = (
     INLINE_TAGS
     | BLOCK_TAGS
-    | {"h2", "h3", "h4", "h5", "h6", "hr", "img", "figure", "figcaption", "input", "label", "section"}
+    | {"h2", "h3", "h4", "h5", "h6", "hr", "figure", "figcaption", "input", "label", "section"}
+    | PICTURE_TAGS
     | {"table", "thead", "tbody", "tr", "th", "td"}
     | maths.TAGS
 )
@@ -362,12 +389,13 @@ ATTRIBUTES = {
     "code": {"class"},
     "div": {"class", "tabindex", "role", "aria-label"},
     "hr": {"class"},
-    "img": {"src", "alt", "title", "loading", "decoding"},
+    "img": {"src", "alt", "title", "loading", "decoding", "width", "height"},
     "input": {"type", "checked", "disabled", "class"},
     "li": {"class", "id"},
     "ol": {"class", "start"},
     "pre": {"tabindex"},
     "section": {"class"},
+    "source": {"type", "srcset", "sizes"},
     "span": {"class"},
     "sup": {"class"},
     "td": {"class"},
@@ -384,6 +412,10 @@ FIXED = {
     ("div", "role"): {"region"},
     ("div", "class"): {"highlight", "table-scroll"},
     ("input", "type"): {"checkbox"},
+    ("img", "loading"): {"lazy"},
+    ("img", "decoding"): {"async"},
+    ("source", "type"): {"image/avif", "image/webp", "image/jpeg", "image/png"},
+    ("source", "sizes"): {sizes.IN_TEXT},
 }
 
 
@@ -391,6 +423,8 @@ def allowed_value(tag: str, attribute: str, value: str) -> str | None:
     """nh3's attribute filter: the value to keep, or None to drop the attribute."""
     if (tag, attribute) in FIXED:
         return value if value in FIXED[tag, attribute] else None
+    if attribute == "srcset":
+        return value if sizes.SRCSET.fullmatch(value) else None
     if attribute == "src" and not is_own_address(value):
         return None
     # Footnotes and headings are addressed within the page: the target's id gets the prefix, so must the link.
@@ -431,6 +465,9 @@ class Rendered:
 
     html: str
     text: str
+    # Pictures without a description, and those of other sites, which became links.
+    without_alt: int = 0
+    foreign: int = 0
 
 
 def words_of(tokens: Sequence[Token]) -> str:
@@ -447,13 +484,21 @@ def words_of(tokens: Sequence[Token]) -> str:
     return re.sub(r"\s+", " ", " ".join(parts)).strip()
 
 
-def render_article(source: str) -> Rendered:
-    """Render the Markdown `source` of an article. Any text renders; blog.models caps it at 200 kB."""
+def render_article(source: str, pictures: Mapping[str, sizes.Shown] | None = None) -> Rendered:
+    """Render the Markdown `source` of an article, with what is known of its `pictures` (uploads.using.pictures_in).
+
+    Any text renders; blog.models caps it at 200 kB.
+    """
     parser = article_parser()
-    environment: EnvType = {}
+    environment: EnvType = {"pictures": pictures or {}}
     tokens = parser.parse(source, environment)
     html = parser.renderer.render(tokens, parser.options, environment)
-    return Rendered(html=article_cleaner().clean(html).strip(), text=words_of(tokens))
+    return Rendered(
+        html=article_cleaner().clean(html).strip(),
+        text=words_of(tokens),
+        without_alt=environment.get("without_alt", 0),
+        foreign=environment.get("foreign", 0),
+    )
 
 
 class TextOfHtml(HTMLParser):
@@ -467,12 +512,12 @@ class TextOfHtml(HTMLParser):
         """A picture says what is on it; a block begins a line."""
         if tag == "img":
             self.parts.append(f" {dict(attrs).get('alt') or ''} ")
-        elif tag not in INLINE_TAGS:
+        elif tag not in INLINE_TAGS | PICTURE_TAGS:
             self.parts.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
         """A block ends a line."""
-        if tag not in INLINE_TAGS:
+        if tag not in INLINE_TAGS | PICTURE_TAGS:
             self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:

@@ -22,6 +22,8 @@ from accounts.models import User
 from blog import counters, pictures, search
 from blog.models import Article, ArticleTag, Blog, Category, Comment, Tag, Vote
 from blog.text import clean_line, folded, slug_of
+from uploads import sizes, storing, using
+from uploads.models import Picture
 
 DIRECTORY = Path(__file__).resolve().parent / "sample"
 JOINED = datetime(2025, 8, 1, 8, 0, tzinfo=UTC)
@@ -174,20 +176,36 @@ def vote_of(slug: str, voter: str) -> int:
     return -1 if drawn > 0.96 else 0
 
 
-def store(folder: str, content: bytes) -> str:
-    """Write a picture under the hash of its content, unless it is there; returns its name in the media directory."""
-    name = f"{folder}/{hashlib.sha256(content).hexdigest()[:24]}.webp"
+def store_avatar(content: bytes) -> str:
+    """Write an avatar under the hash of its content, unless it is there; returns its name in the media directory."""
+    name = f"avatars/{hashlib.sha256(content).hexdigest()[:24]}.webp"
     return name if default_storage.exists(name) else default_storage.save(name, ContentFile(content))
 
 
-def draw_covers(names: Iterable[str]) -> dict[str, str]:
-    """Draw and store the covers of these names; returns where each is."""
-    ordered = sorted(set(filter(None, names)))
+def draw_covers(texts: Iterable[Text]) -> dict[str, bytes]:
+    """Draw the covers of these texts; returns each by its name."""
+    ordered = sorted({text.cover for text in texts if text.cover})
     with ThreadPoolExecutor(max_workers=2) as pool:
-        return {
-            name: store("covers", content)
-            for name, content in zip(ordered, pool.map(pictures.cover, ordered), strict=True)
-        }
+        return dict(zip(ordered, pool.map(pictures.cover, ordered), strict=True))
+
+
+def store_cover(owner: User, text: Text, content: bytes) -> Picture:
+    """The cover as a picture of `owner`, which the worker gets the sizes of. The name is a hash of whose and what."""
+    stem = hashlib.sha256(f"{owner.username} {text.slug}".encode() + content).hexdigest()[:32]
+    name = f"{sizes.FOLDER}/{stem[:2]}/{stem}.jpg"
+    picture = Picture.objects.filter(name=name).first()
+    if picture is None:
+        picture = Picture(
+            owner=owner,
+            name=name,
+            label=f"{text.cover}.jpg",
+            alt=pictures.describe(text.cover, text.language),
+            width=pictures.WIDTH,
+            height=pictures.HEIGHT,
+            bytes=len(content),
+        )
+        storing.add(picture, content)
+    return picture
 
 
 def take_ids(model: type[models.Model], count: int) -> list[int]:
@@ -217,7 +235,7 @@ def load_people(sample: Sample) -> dict[str, User]:
                 date_joined=JOINED,
                 # No password fits it; set_unusable_password would make up another text every time.
                 password="!sample",  # noqa: S106
-                avatar=store("avatars", pictures.avatar(person.username)),
+                avatar=store_avatar(pictures.avatar(person.username)),
             )
             user.save()
             if person.blog_title:
@@ -236,7 +254,7 @@ def load_articles(sample: Sample, people: Mapping[str, User]) -> dict[str, Artic
         Article.objects.filter(author__in=[user.pk for user in people.values()]).values_list("author__username", "slug")
     )
     texts = [text for text in sample.texts if (people[text.author].username, text.slug) not in present]
-    covers = draw_covers(text.cover for text in texts)
+    covers = draw_covers(texts)
     categories = {
         (category.author_id, category.key): category
         for category in Category.objects.filter(author__in=[user.pk for user in people.values()])
@@ -263,13 +281,17 @@ def load_articles(sample: Sample, people: Mapping[str, User]) -> dict[str, Artic
             category=category,
         )
         if text.cover:
-            article.cover = covers[text.cover]
-            article.cover_width, article.cover_height = pictures.WIDTH, pictures.HEIGHT
-            article.cover_alt = pictures.describe(text.cover, text.language)
+            cover = store_cover(author, text, covers[text.cover])
+            article.cover = cover.name
+            article.cover_width, article.cover_height = cover.width, cover.height
+            article.cover_alt = cover.alt
         article.prepare()
         articles.append(article)
         tags += [ArticleTag(article_id=number, tag=Tag.objects.named(name)) for name in dict.fromkeys(text.tags)]
     Article.objects.bulk_create(articles)
+    held = using.lock([str(article.cover.name) for article in articles if article.cover])
+    for article in articles:
+        using.note_article(article, held)
     ArticleTag.objects.bulk_create(tags)
     search.index(articles)
     return {article.slug: article for article in articles}

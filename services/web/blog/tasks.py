@@ -26,6 +26,16 @@ def stale_comments() -> QuerySet[Comment]:
     return Comment.objects.filter(rendered_with__lt=rendering.VERSION).order_by("pk")
 
 
+def keep_rendering(article: Article) -> None:
+    """Store what rendering changed in `article`, unless it was saved meanwhile."""
+    Article.objects.filter(pk=article.pk, updated_at=article.updated_at).update(
+        body_html=article.body_html,
+        excerpt=article.excerpt,
+        reading_minutes=article.reading_minutes,
+        rendered_with=article.rendered_with,
+    )
+
+
 def rerender_articles(after: int) -> int | None:
     """Render a batch of stale articles with ids above `after` anew; returns the last id, None when there were none.
 
@@ -39,12 +49,7 @@ def rerender_articles(after: int) -> int | None:
         except Exception:
             logger.exception("article %s cannot be rendered", article.pk)
             continue
-        Article.objects.filter(pk=article.pk, updated_at=article.updated_at).update(
-            body_html=article.body_html,
-            excerpt=article.excerpt,
-            reading_minutes=article.reading_minutes,
-            rendered_with=article.rendered_with,
-        )
+        keep_rendering(article)
         search.index_again(Article.objects.filter(pk=article.pk))
     return last
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from blog.models import Article, ArticleTag, Autosave, Category, Revision, Tag
 from blog.text import clean_line, folded
+from uploads import using
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,8 @@ def autosave(article: Article | None, user: User, title: str, body: str, version
         for name, value in fresh.items():
             setattr(row, name, value)
         row.save()
+    if kept:
+        using.note_autosave(row)
     others: list[str] = []
     current = 0
     if article is not None:

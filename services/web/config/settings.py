@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "config",
     "accounts",
     "blog",
+    "uploads",
 ]
 MIDDLEWARE = [
     "config.health.HealthMiddleware",
@@ -188,6 +189,8 @@ STATIC_PUBLISHED = environment.text("STATIC_PUBLISHED", "")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = environment.directory("MEDIA_ROOT")
+# Bytes of one person's pictures, without their smaller sizes.
+PICTURE_QUOTA = environment.integer("PICTURE_QUOTA_MB", 200, 1, 1_000_000) * 1024 * 1024
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

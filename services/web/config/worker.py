@@ -17,6 +17,7 @@ from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
 from config import limits, mail
+from uploads import cleaning
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class HeartbeatWorker(Worker):
             self.swept_at = time.monotonic()
             limits.sweep()
             mail.sweep()
+            cleaning.clean()
 
     def run(self) -> None:
         """Work until a signal asks to stop. While the database does not answer it waits, without a heartbeat."""

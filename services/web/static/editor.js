@@ -47,6 +47,60 @@
     replace(start, end, lines.map((line) => (off ? line.slice(mark.length) : mark + line)).join("\n"));
   }
 
+  // --- Pictures: chosen, pasted or dropped, one after the other; a mark in the text keeps the place of each
+
+  const file = form.querySelector("[data-file]");
+  const told = form.querySelector("[data-picture]");
+  let uploads = Promise.resolve();
+
+  function tell(text, warning = false) {
+    told.textContent = text;
+    told.classList.toggle("wrong", warning);
+  }
+
+  async function upload(picture, mark) {
+    const data = new FormData();
+    data.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
+    data.append("file", picture, picture.name);
+    tell(texts.uploading.replace("NAME", picture.name));
+    let line = "";
+    try {
+      const response = await fetch(texts.picturesUrl, { method: "POST", body: data, headers: { Accept: "application/json" } });
+      if (response.redirected) throw new Error(texts.loggedOut);
+      const json = response.headers.get("Content-Type")?.startsWith("application/json") && (await response.json());
+      if (!json || !response.ok) throw new Error(json?.error || response.status);
+      line = `![](${json.url})`;
+      tell(`${json.note} ${texts.uploaded}`);
+    } catch (error) {
+      tell(`${texts.refused} ${picture.name}: ${error instanceof TypeError ? texts.offline : error.message}`, true);
+    }
+    const at = body.value.indexOf(mark);
+    if (at < 0) return;
+    replace(at, at + mark.length, line);
+    if (line) body.setSelectionRange(at + 2, at + 2);
+  }
+
+  function take(list) {
+    const pictures = [...list].filter((item) => item.type.startsWith("image/"));
+    const marks = pictures.map((picture) => {
+      const mark = `![${picture.name.replace(/[[\]\\\n]/g, "")} …${Math.random().toString(36).slice(2, 6)}]()`;
+      uploads = uploads.then(() => upload(picture, mark));
+      return mark;
+    });
+    if (marks.length) replace(body.selectionStart, body.selectionEnd, marks.join("\n\n"));
+    return pictures.length > 0;
+  }
+
+  file.addEventListener("change", () => {
+    take(file.files);
+    file.value = "";
+  });
+  body.addEventListener("paste", (event) => {
+    if (!event.clipboardData.types.includes("text/plain") && take(event.clipboardData.files)) event.preventDefault();
+  });
+  body.addEventListener("drop", (event) => take(event.dataTransfer.files) && event.preventDefault());
+  body.addEventListener("change", () => /!\[\s*\]\(/.test(body.value) && tell(texts.withoutAlt, true));
+
   const toolbar = form.querySelector("[role=toolbar]");
   toolbar.hidden = false;
   toolbar.addEventListener("click", ({ target }) => {
@@ -56,6 +110,7 @@
     if (before !== undefined) wrap(before, after ?? before);
     else if (line !== undefined) prefix(line);
     else if (live !== undefined) togglePreview(button);
+    else file.click();
   });
 
   form.addEventListener("keydown", (event) => {

@@ -11,6 +11,7 @@ from blog.desk_urls import urlpatterns
 from blog.models import Article
 from blog.writing import Submission
 from tests.web.builders import a_user, an_article
+from tests.web.uploads.making import a_picture
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,9 @@ GET = {
     "revisions": (302, 404, 200, 200),
     "revision": (302, 404, 200, 200),
     "links": (302, 404, 200, 200),
+    "pictures": (302, 200, 200, 200),
+    "picture": (302, 404, 200, 200),
+    "delete_picture": (302, 404, 200, 200),
 }
 POST = {
     "new": (302, 422, 422, 422),
@@ -38,6 +42,9 @@ POST = {
     "restore_revision": (302, 404, 302, 302),
     "links": (302, 404, 422, 422),
     "revoke": (302, 404, 302, 302),
+    "pictures": (302, 422, 422, 422),
+    "picture": (302, 404, 302, 302),
+    "delete_picture": (302, 404, 302, 302),
 }
 PEOPLE = ("", "other", "ann", "chief")
 
@@ -47,6 +54,7 @@ def article() -> Article:
     """An article of ann's in the trash, with a revision and a preview link."""
     made = writing.save(an_article(a_user("ann")), a_user("ann"), Submission({"body": "Words."}, version=1))
     sharing.share(made, "key", 7)
+    a_picture(a_user("ann"))
     return writing.trash(made)
 
 
@@ -55,7 +63,8 @@ def address(name: str, article: Article) -> str:
     ids = {"revision": "revisions", "restore_revision": "revisions", "revoke": "preview_links"}
     route = next(str(pattern.pattern) for pattern in urlpatterns if pattern.name == name)
     number = getattr(article, ids[name]).first().pk if name in ids else 0
-    return "/write/" + route.replace("<id:pk>", str(article.pk)).replace("<id:number>", str(number))
+    pk = article.author.pictures.get().pk if "picture" in name else article.pk
+    return "/write/" + route.replace("<id:pk>", str(pk)).replace("<id:number>", str(number))
 
 
 def visitor(client: Client, person: str) -> Client:

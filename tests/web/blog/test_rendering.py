@@ -26,6 +26,7 @@ from blog.rendering import (
     render_comment,
     shortened,
 )
+from uploads.sizes import Shown, sources
 
 GOLDEN = [
     ("**“中文”**强调", "<p><strong>“中文”</strong>强调</p>"),
@@ -354,3 +355,60 @@ def test_reading_time_counts_words_and_chinese_characters() -> None:
 @pytest.mark.timeout(60)
 def test_no_large_text_hangs_the_renderer(source: str) -> None:
     assert isinstance(html(source), str)
+
+
+# --- Pictures in several sizes
+
+PICTURE = "/media/pictures/ab/ab" + "0" * 30
+SHOWN = {f"{PICTURE}.jpg": Shown(1000, 500, tuple(sources(f"pictures/ab/ab{'0' * 30}.jpg", 1000)))}
+
+
+def test_a_picture_has_its_size_and_sources() -> None:
+    html = render_article(f"![Sea]({PICTURE}.jpg)", SHOWN).html
+    assert html.startswith('<p><picture><source type="image/avif" srcset="')
+    assert html.count("<source ") == 3
+    assert 'width="1000" height="500"' in html
+    assert html.endswith("</picture></p>")
+
+
+def test_a_figure_may_have_sizes() -> None:
+    html = render_article(f'![Sea]({PICTURE}.jpg "The sea")', SHOWN).html
+    assert html.startswith("<figure><picture>")
+    assert html.endswith("</picture><figcaption>The sea</figcaption></figure>")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '<picture><source srcset="https://evil.example/a.png"><img src="https://evil.example/b.png"></picture>',
+        '<img src="/media/a.png" srcset="//evil.example/a.png 2x">',
+        "![a](https://evil.example/a.png)",
+        "![a](//evil.example/a.png)",
+        "![a](data:image/svg+xml,<svg/>)",
+        "[![a](https://evil.example/a.png)](/x)",
+    ],
+)
+def test_no_text_makes_a_page_ask_another_site(source: str) -> None:
+    html = render_article(source).html
+    assert not re.search(r"<(?:img|source|picture)[^>]*evil", html)
+    assert not re.search(r"<[^>]+srcset", html)
+
+
+@pytest.mark.parametrize(
+    "srcset",
+    [
+        "https://evil.example/a.jpg 480w",
+        f"{PICTURE}-480.avif 480w, https://evil.example/a.jpg 960w",
+        f"{PICTURE}-480.avif 480w,//evil.example/a.jpg 960w",
+        f"{PICTURE}-480.svg 480w",
+        "/media/../x.jpg 480w",
+    ],
+)
+def test_the_second_fence_lets_only_our_own_sizes_through(srcset: str) -> None:
+    cleaned = article_cleaner().clean(f'<picture><source type="image/avif" srcset="{srcset}"></picture>')
+    assert "srcset" not in cleaned
+
+
+def test_the_second_fence_lets_our_sizes_through() -> None:
+    for source in SHOWN[f"{PICTURE}.jpg"].sources:
+        assert source.srcset in article_cleaner().clean(f'<source srcset="{source.srcset}">')

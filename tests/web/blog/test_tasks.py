@@ -51,7 +51,7 @@ def test_one_text_that_cannot_be_rendered_does_not_hold_up_the_others(monkeypatc
     make_stale()
     render = rendering.render_article
 
-    def fails_once(source: str) -> rendering.Rendered:
+    def fails_once(source: str, pictures: object = None) -> rendering.Rendered:
         if source == "text 0":
             raise RuntimeError("broken on purpose")
         return render(source)
