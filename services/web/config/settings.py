@@ -32,6 +32,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.sitemaps",
+    # The template of the list of passkeys (allauth) loads its filters.
+    "django.contrib.humanize",
     "django.contrib.staticfiles",
     "django_tasks",
     "django_tasks_db",
