@@ -43,7 +43,7 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
-    """A site on which every address leads somewhere (tests.web.routes), made once a module; tests leave it as it was."""
+    """A site on which every address leads somewhere (tests.web.routes), made once a module; tests leave it as it is."""
     from tests.web.routes import World
 
     with django_db_blocker.unblock(), transaction.atomic():

@@ -1,8 +1,8 @@
 """Every address of the site as the URL resolver knows it, and a small site on which each of them leads somewhere.
 
-The tests that walk all pages (permissions, fuzzing, queries, languages, markup) take their addresses from here, so a new
-one is in all of them as soon as it is in a urls.py. Where an address has a part of a new name, World.values is told once
-what stands for it.
+The tests that walk all pages (permissions, fuzzing, queries, languages, markup) take their addresses from here, so a
+new one is in all of them as soon as it is in a urls.py. Where an address has a part of a new name, World.values is told
+once what stands for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who may open what: every address of the site, by every kind of person, by GET and by POST.
 
 A new address fails test_every_address_has_a_row, which says the line to add. Each cell is what GET and what an empty
-POST are answered with: a status, `log-in` for a redirect there, `again` for one that asks for the password once more.
+POST are answered with: a status, `login` for a redirect there, `again` for one that asks for the password once more.
 """
 
 from __future__ import annotations
@@ -18,88 +18,88 @@ from tests.web.routes import PEOPLE, World, is_inner_admin, own_routes, routes
 
 pytestmark = pytest.mark.django_db
 
-#                                                       anonymous     other         owner         moderator     staff
+#                                                      anonymous   other       owner       moderator   staff
 MATRIX = """
-account/                                               log-in/log-in 200/200       200/200       200/200       200/200
-account/username/                                      log-in/log-in 200/200       200/200       200/200       200/200
-account/delete/                                        log-in/log-in 200/200       200/200       200/200       200/200
-account/login/                                         200/200       302/302       302/302       302/302       302/302
-account/logout/                                        302/302       200/302       200/302       200/302       200/302
-account/signup/                                        200/200       302/302       302/302       302/302       302/302
-account/email/                                         log-in/log-in 200/302       200/302       200/302       200/302
-account/password/reset/                                200/200       200/200       200/200       200/200       200/200
-account/password/change/                               log-in/log-in 200/200       200/200       200/200       200/200
-account/reauthenticate/                                log-in/log-in 200/200       200/200       200/200       200/200
-account/2fa/authenticate/                              log-in/log-in 302/302       302/302       302/302       302/302
-account/2fa/reauthenticate/                            log-in/log-in again/again   again/again   again/again   again/again
-account/sessions/<int:pk>/end/                         log-in/log-in 405/404       405/302       405/404       405/404
-account/inactive/                                      200/405       200/405       200/405       200/405       200/405
-account/confirm-email/                                 200/405       200/405       200/405       200/405       200/405
-account/password/set/                                  log-in/log-in 302/302       302/302       302/302       302/302
-account/login/code/confirm/                            log-in/log-in 302/302       302/302       302/302       302/302
-account/confirm-email/<key>/                           200/log-in    200/log-in    200/log-in    200/log-in    200/log-in
-account/password/reset/key/done/                       200/405       200/405       200/405       200/405       200/405
-account/password/reset/key/<uidb36>-<key>/             302/302       302/302       302/302       302/302       302/302
-account/password/reset/done/                           200/405       200/405       200/405       200/405       200/405
-account/2fa/                                           log-in/log-in 200/405       200/405       200/405       200/405
-account/2fa/totp/activate/                             log-in/log-in 200/200       200/200       200/200       200/200
-account/2fa/totp/deactivate/                           log-in/log-in 404/404       404/404       404/404       404/404
-account/2fa/recovery-codes/                            log-in/log-in 404/405       404/405       404/405       404/405
-account/2fa/recovery-codes/generate/                   log-in/log-in 200/200       200/302       200/200       200/200
-account/2fa/recovery-codes/download/                   log-in/log-in 404/404       404/404       404/404       404/404
-account/2fa/webauthn/                                  log-in/log-in 200/405       200/405       200/405       200/405
-account/2fa/webauthn/add/                              log-in/log-in 200/200       200/200       200/200       200/200
-account/2fa/webauthn/reauthenticate/                   log-in/log-in again/again   200/log-in    again/again   again/again
-account/2fa/webauthn/keys/<int:pk>/remove/             log-in/log-in 404/404       200/302       404/404       404/404
-account/2fa/webauthn/keys/<int:pk>/edit/               log-in/log-in 404/404       200/200       404/404       404/404
-account/2fa/webauthn/login/                            log-in/log-in 302/302       302/302       302/302       302/302
-account/sessions/                                      log-in/log-in 200/302       200/302       200/302       200/302
-i18n/setlang/                                          405/302       405/302       405/302       405/302       405/302
-preferences/theme/                                     405/400       405/400       405/400       405/400       405/400
-write/                                                 log-in/log-in 200/405       200/405       200/405       200/405
-write/new/                                             log-in/log-in 200/422       200/422       200/422       200/422
-write/new/autosave/                                    log-in/log-in 405/200       405/200       405/200       405/200
-write/new/discard/                                     log-in/log-in 405/302       405/302       405/302       405/302
-write/preview/                                         log-in/log-in 405/200       405/200       405/200       405/200
-write/<id:pk>/                                         log-in/log-in 404/404       200/422       404/404       200/422
-write/<id:pk>/autosave/                                log-in/log-in 405/404       405/200       405/404       405/200
-write/<id:pk>/discard/                                 log-in/log-in 405/404       405/302       405/404       405/302
-write/<id:pk>/trash/                                   log-in/log-in 405/404       405/302       405/404       405/302
-write/<id:pk>/restore/                                 log-in/log-in 405/404       405/302       405/404       405/302
-write/<id:pk>/delete/                                  log-in/log-in 404/404       200/302       404/404       200/302
-write/<id:pk>/revisions/                               log-in/log-in 404/405       200/405       404/405       200/405
-write/<id:pk>/revisions/<id:number>/                   log-in/log-in 404/405       200/405       404/405       200/405
-write/<id:pk>/revisions/<id:number>/restore/           log-in/log-in 405/404       405/302       405/404       405/302
-write/<id:pk>/links/                                   log-in/log-in 404/404       200/422       404/404       200/422
-write/<id:pk>/links/<id:number>/revoke/                log-in/log-in 405/404       405/302       405/404       405/302
-preview/<token>/                                       200/405       200/405       200/405       200/405       200/405
-(front)                                                200/405       200/405       200/405       200/405       200/405
-index/                                                 301/405       301/405       301/405       301/405       301/405
-robots.txt                                             200/405       200/405       200/405       200/405       200/405
-sitemap.xml                                            200/405       200/405       200/405       200/405       200/405
-sitemap-<slug:section>.xml                             200/405       200/405       200/405       200/405       200/405
-feed.atom                                              200/405       200/405       200/405       200/405       200/405
-feed.rss                                               200/405       200/405       200/405       200/405       200/405
-search/                                                200/405       200/405       200/405       200/405       200/405
-tag/<uslug:slug>/                                      200/405       200/405       200/405       200/405       200/405
-tag/<uslug:slug>/feed.atom                             200/405       200/405       200/405       200/405       200/405
-tag/<uslug:slug>/feed.rss                              200/405       200/405       200/405       200/405       200/405
-<year:year>/<month:month>/                             200/405       200/405       200/405       200/405       200/405
-<username:username>/                                   200/405       200/405       200/405       200/405       200/405
-<username:username>/feed.atom                          200/405       200/405       200/405       200/405       200/405
-<username:username>/feed.rss                           200/405       200/405       200/405       200/405       200/405
-<username:username>/category/<uslug:slug>/             200/405       200/405       200/405       200/405       200/405
-<username:username>/tag/<uslug:slug>/                  200/405       200/405       200/405       200/405       200/405
-<username:username>/<year:year>/<month:month>/         200/405       200/405       200/405       200/405       200/405
-<username:username>/<article:reference>/               200/405       200/405       200/405       200/405       200/405
-<username:username>/articles/<number:number>           301/405       301/405       301/405       301/405       301/405
-<username:username>/articles/<number:number>/          301/405       301/405       301/405       301/405       301/405
-<username:username>/archive/<year:year>/<month:month>  301/405       301/405       301/405       301/405       301/405
-<username:username>/archive/<year:year>/<month:month>/ 301/405       301/405       301/405       301/405       301/405
-<username:username>/tag/<name:name>                    301/405       301/405       301/405       301/405       301/405
-<username:username>/tag/<name:name>/                   301/405       301/405       301/405       301/405       301/405
-<username:username>/category/<name:name>               301/405       301/405       301/405       301/405       301/405
-<username:username>/category/<name:name>/              301/405       301/405       301/405       301/405       301/405
+account/                                               login/login 200/200     200/200     200/200     200/200
+account/username/                                      login/login 200/200     200/200     200/200     200/200
+account/delete/                                        login/login 200/200     200/200     200/200     200/200
+account/login/                                         200/200     302/302     302/302     302/302     302/302
+account/logout/                                        302/302     200/302     200/302     200/302     200/302
+account/signup/                                        200/200     302/302     302/302     302/302     302/302
+account/email/                                         login/login 200/302     200/302     200/302     200/302
+account/password/reset/                                200/200     200/200     200/200     200/200     200/200
+account/password/change/                               login/login 200/200     200/200     200/200     200/200
+account/reauthenticate/                                login/login 200/200     200/200     200/200     200/200
+account/2fa/authenticate/                              login/login 302/302     302/302     302/302     302/302
+account/2fa/reauthenticate/                            login/login again/again again/again again/again again/again
+account/sessions/<int:pk>/end/                         login/login 405/404     405/302     405/404     405/404
+account/inactive/                                      200/405     200/405     200/405     200/405     200/405
+account/confirm-email/                                 200/405     200/405     200/405     200/405     200/405
+account/password/set/                                  login/login 302/302     302/302     302/302     302/302
+account/login/code/confirm/                            login/login 302/302     302/302     302/302     302/302
+account/confirm-email/<key>/                           200/login   200/login   200/login   200/login   200/login
+account/password/reset/key/done/                       200/405     200/405     200/405     200/405     200/405
+account/password/reset/key/<uidb36>-<key>/             302/302     302/302     302/302     302/302     302/302
+account/password/reset/done/                           200/405     200/405     200/405     200/405     200/405
+account/2fa/                                           login/login 200/405     200/405     200/405     200/405
+account/2fa/totp/activate/                             login/login 200/200     200/200     200/200     200/200
+account/2fa/totp/deactivate/                           login/login 404/404     404/404     404/404     404/404
+account/2fa/recovery-codes/                            login/login 404/405     404/405     404/405     404/405
+account/2fa/recovery-codes/generate/                   login/login 200/200     200/302     200/200     200/200
+account/2fa/recovery-codes/download/                   login/login 404/404     404/404     404/404     404/404
+account/2fa/webauthn/                                  login/login 200/405     200/405     200/405     200/405
+account/2fa/webauthn/add/                              login/login 200/200     200/200     200/200     200/200
+account/2fa/webauthn/reauthenticate/                   login/login again/again 200/login   again/again again/again
+account/2fa/webauthn/keys/<int:pk>/remove/             login/login 404/404     200/302     404/404     404/404
+account/2fa/webauthn/keys/<int:pk>/edit/               login/login 404/404     200/200     404/404     404/404
+account/2fa/webauthn/login/                            login/login 302/302     302/302     302/302     302/302
+account/sessions/                                      login/login 200/302     200/302     200/302     200/302
+i18n/setlang/                                          405/302     405/302     405/302     405/302     405/302
+preferences/theme/                                     405/400     405/400     405/400     405/400     405/400
+write/                                                 login/login 200/405     200/405     200/405     200/405
+write/new/                                             login/login 200/422     200/422     200/422     200/422
+write/new/autosave/                                    login/login 405/200     405/200     405/200     405/200
+write/new/discard/                                     login/login 405/302     405/302     405/302     405/302
+write/preview/                                         login/login 405/200     405/200     405/200     405/200
+write/<id:pk>/                                         login/login 404/404     200/422     404/404     200/422
+write/<id:pk>/autosave/                                login/login 405/404     405/200     405/404     405/200
+write/<id:pk>/discard/                                 login/login 405/404     405/302     405/404     405/302
+write/<id:pk>/trash/                                   login/login 405/404     405/302     405/404     405/302
+write/<id:pk>/restore/                                 login/login 405/404     405/302     405/404     405/302
+write/<id:pk>/delete/                                  login/login 404/404     200/302     404/404     200/302
+write/<id:pk>/revisions/                               login/login 404/405     200/405     404/405     200/405
+write/<id:pk>/revisions/<id:number>/                   login/login 404/405     200/405     404/405     200/405
+write/<id:pk>/revisions/<id:number>/restore/           login/login 405/404     405/302     405/404     405/302
+write/<id:pk>/links/                                   login/login 404/404     200/422     404/404     200/422
+write/<id:pk>/links/<id:number>/revoke/                login/login 405/404     405/302     405/404     405/302
+preview/<token>/                                       200/405     200/405     200/405     200/405     200/405
+(front)                                                200/405     200/405     200/405     200/405     200/405
+index/                                                 301/405     301/405     301/405     301/405     301/405
+robots.txt                                             200/405     200/405     200/405     200/405     200/405
+sitemap.xml                                            200/405     200/405     200/405     200/405     200/405
+sitemap-<slug:section>.xml                             200/405     200/405     200/405     200/405     200/405
+feed.atom                                              200/405     200/405     200/405     200/405     200/405
+feed.rss                                               200/405     200/405     200/405     200/405     200/405
+search/                                                200/405     200/405     200/405     200/405     200/405
+tag/<uslug:slug>/                                      200/405     200/405     200/405     200/405     200/405
+tag/<uslug:slug>/feed.atom                             200/405     200/405     200/405     200/405     200/405
+tag/<uslug:slug>/feed.rss                              200/405     200/405     200/405     200/405     200/405
+<year:year>/<month:month>/                             200/405     200/405     200/405     200/405     200/405
+<username:username>/                                   200/405     200/405     200/405     200/405     200/405
+<username:username>/feed.atom                          200/405     200/405     200/405     200/405     200/405
+<username:username>/feed.rss                           200/405     200/405     200/405     200/405     200/405
+<username:username>/category/<uslug:slug>/             200/405     200/405     200/405     200/405     200/405
+<username:username>/tag/<uslug:slug>/                  200/405     200/405     200/405     200/405     200/405
+<username:username>/<year:year>/<month:month>/         200/405     200/405     200/405     200/405     200/405
+<username:username>/<article:reference>/               200/405     200/405     200/405     200/405     200/405
+<username:username>/articles/<number:number>           301/405     301/405     301/405     301/405     301/405
+<username:username>/articles/<number:number>/          301/405     301/405     301/405     301/405     301/405
+<username:username>/archive/<year:year>/<month:month>  301/405     301/405     301/405     301/405     301/405
+<username:username>/archive/<year:year>/<month:month>/ 301/405     301/405     301/405     301/405     301/405
+<username:username>/tag/<name:name>                    301/405     301/405     301/405     301/405     301/405
+<username:username>/tag/<name:name>/                   301/405     301/405     301/405     301/405     301/405
+<username:username>/category/<name:name>               301/405     301/405     301/405     301/405     301/405
+<username:username>/category/<name:name>/              301/405     301/405     301/405     301/405     301/405
 """
 HOME = "(front)"
 TABLE = {
@@ -119,7 +119,7 @@ def said(response: Any) -> str:
     """The answer as the table writes it."""
     location = response.headers.get("Location", "")
     if response.status_code == 302 and location.startswith(("/account/login/", "/admin/login/")):
-        return "log-in"
+        return "login"
     if response.status_code == 302 and "/reauthenticate/" in location:
         return "again"
     return str(response.status_code)
@@ -148,8 +148,8 @@ def test_every_address_has_a_row(world: World) -> None:
                 with transaction.atomic():
                     cells.append(answers(world, a_browser(), path, person))
                     transaction.set_rollback(True)
-            row = " ".join(cell.ljust(13) for cell in cells)
-            pytest.fail(f"if all of this is meant, add to MATRIX:\n{path:54} {row}")
+            row = " ".join(cell.ljust(11) for cell in cells)
+            pytest.fail(f"if all of this is meant, add to MATRIX:\n{path:53} {row}")
 
 
 def test_every_row_has_an_address() -> None:
@@ -192,7 +192,7 @@ def test_the_admin_is_closed_to_all_but_staff(world: World, client: Client, pers
     # Logging out leads to the admin, which asks again.
     for path in (path for path in routes() if is_inner_admin(path) and path != "admin/logout/"):
         for method in (client.get, client.post):
-            assert said(method(world.address(path))) in ("log-in", "403"), path
+            assert said(method(world.address(path))) in ("login", "403"), path
 
 
 @pytest.mark.parametrize("person", ["moderator", "staff"])
