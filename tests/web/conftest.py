@@ -26,6 +26,17 @@ def django_db_modify_db_settings(postgres: Cluster) -> None:
     """Start the throwaway server before pytest-django makes its database there."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def catalogs() -> None:
+    """The site speaks Chinese in the tests too, before the first page is asked for."""
+    from django.conf import settings as django_settings
+
+    from config.catalogs import compile_catalogs
+
+    for directory in django_settings.LOCALE_PATHS:
+        compile_catalogs(directory)
+
+
 @pytest.fixture(autouse=True)
 def plain_static_files(settings: Any) -> None:
     """Templates name static files as they are: the tests have collected none."""
