@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.contrib.staticfiles import finders
-from django.db import transaction
 from django.test import Client
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from tests.stack.needs import chromium
-from tests.web.routes import World, own_routes
+from tests.web.routes import World, own_routes, undone
 
 ORIGIN = "https://testserver"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -38,11 +37,10 @@ def rendered(world: World, client: Client, language: str) -> dict[str, Answer]:
     """Every page that `client` gets, by its address, one for each route; and an error."""
     found = {}
     for address in [*(world.address(path) for path in own_routes()), "/nobody/"]:
-        with transaction.atomic():
+        with undone(client):
             response = client.get(address, headers={"accept-language": language})
             if response.status_code in (200, 404) and response.headers["Content-Type"].startswith("text/html"):
                 found[address] = Answer(response.status_code, dict(response.items()), response.content)
-            transaction.set_rollback(True)
     return found
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from fido2 import cose, webauthn
@@ -89,6 +92,17 @@ def is_inner_admin(path: str) -> bool:
 def own_routes() -> list[str]:
     """The paths of all routes but the admin's."""
     return [path for path in routes() if not is_inner_admin(path)]
+
+
+@contextmanager
+def undone(*browsers: Client) -> Iterator[None]:
+    """Nothing that is done in the block remains: neither rows nor, in `browsers`, cookies (some links log out)."""
+    cookies = [deepcopy(browser.cookies) for browser in browsers]
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+    for browser, kept in zip(browsers, cookies, strict=True):
+        browser.cookies = kept
 
 
 def parts(path: str) -> list[str]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import allauth
 import pytest
-from django.db import transaction
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client
@@ -22,7 +21,7 @@ from django.utils import translation
 from config import limits
 from tests.web.accounts.people import a_member
 from tests.web.builders import a_comment, a_user, an_article
-from tests.web.routes import World, own_routes
+from tests.web.routes import World, own_routes, undone
 
 pytestmark = pytest.mark.django_db
 
@@ -109,10 +108,9 @@ def test_every_page_is_chinese(world: World, chinese: Client, person: str) -> No
     left = {}
     for path in own_routes():
         for method in (chinese.get, chinese.post):
-            with transaction.atomic():
+            with undone(chinese):
                 if words := english_of(method(world.address(path))):
                     left[path] = words
-                transaction.set_rollback(True)
     assert left == {}
 
 
@@ -120,11 +118,10 @@ def test_every_page_after_something_was_done_is_chinese(world: World, chinese: C
     world.log_in(chinese, "owner")
     left = {}
     for path in own_routes():
-        with transaction.atomic():
+        with undone(chinese):
             response = chinese.post(world.address(path))
             if response.status_code == 302 and (words := english_of(chinese.get(response["Location"]))):
                 left[path] = words
-            transaction.set_rollback(True)
     assert left == {}
 
 

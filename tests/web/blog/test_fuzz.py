@@ -12,12 +12,11 @@ from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import transaction
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.web.routes import PART, World, own_routes, routes
+from tests.web.routes import PART, World, own_routes, routes, undone
 from tests.web.test_permissions import TABLE
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +87,9 @@ def forms(world: World, browsers: dict[str, Client]) -> dict[str, dict[str, str]
     """The fields of the page at each address; of all pages where an address has no page of its own."""
     pages = {}
     for path in [*own_routes(), *ADMIN]:
-        response = browsers["staff" if path in ADMIN else "owner"].get(world.address(path))
+        browser = browsers["staff" if path in ADMIN else "owner"]
+        with undone(browser):
+            response = browser.get(world.address(path))
         html = response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming
         pages[path] = fields_of(response.text) if response.status_code == 200 and html else {}
     everything = {name: value for found in pages.values() for name, value in found.items()}
@@ -129,9 +130,8 @@ def test_no_get_is_answered_with_a_server_error(
     person: str,
 ) -> None:
     pairs = {name: sent(value) for name, value in query.items()}
-    with transaction.atomic():
+    with undone(browsers[person]):
         assert browsers[person].get(filled(world, path, values), pairs, headers=more).status_code < 500
-        transaction.set_rollback(True)
 
 
 @settings(max_examples=200, suppress_health_check=unhealthy)
@@ -158,9 +158,8 @@ def test_no_post_is_answered_with_a_server_error(
             )
         for name in data.draw(names):
             fields.pop(name)
-    with transaction.atomic():
+    with undone(browsers[person]):
         assert browsers[person].post(filled(world, path, values), fields).status_code < 500
-        transaction.set_rollback(True)
 
 
 # Those that look at what they are sent at all.
@@ -189,16 +188,16 @@ BODIES = {
 def test_no_body_is_answered_with_a_server_error(world: World, browsers: dict[str, Client], name: str) -> None:
     body, kind = BODIES[name]
     for path in TAKERS:
-        with transaction.atomic():
+        with undone(browsers["owner"]):
             status = browsers["owner"].generic("POST", world.address(path), body, kind).status_code
             assert status < 500, f"{path} answers {status}"
-            transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize("query", ["page=%ff%fe&q=%F0%9F%99&=&&", "page=1&page=abc&q=%00&%ff=%ff"])
 def test_no_query_is_answered_with_a_server_error(world: World, browsers: dict[str, Client], query: str) -> None:
     for path in own_routes():
-        status = browsers["owner"].get(world.address(path), QUERY_STRING=query).status_code
+        with undone(browsers["owner"]):
+            status = browsers["owner"].get(world.address(path), QUERY_STRING=query).status_code
         assert status < 500, f"{path} answers {status}"
 
 
