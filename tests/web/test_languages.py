@@ -13,7 +13,6 @@ from typing import Any
 
 import allauth
 import pytest
-from django.http import HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import translation
@@ -26,14 +25,14 @@ from tests.web.routes import World, own_routes, undone
 pytestmark = pytest.mark.django_db
 
 # Names that are the same in every language.
-NAMES = "Slipway Markdown JavaScript JPEG PNG WebP AVIF MB kB Atom RSS URL PDF TOTP QR Latin UTC IP Cookie test"
+NAMES = "Slipway Markdown JavaScript JPEG PNG WebP AVIF MB kB Atom RSS URL PDF TOTP QR Latin UTC IP PIN Cookie test"
 # What the users of the test's site wrote, and are called.
 WRITTEN = (
     "A title|Another title|Thrown away|Notes|Some words|More words|Words|I agree|two words|nginx|newcomer|reader|other|"
-    "moderator|staff|ann|Telephone|a-title"
+    "ords|Some w|moderator|staff|ann|Telephone|a-title"
 )
 ALLOWED = re.compile(
-    r"https?://\S+|[\w.+-]+@[\w.-]+|@\w+|/[\w/%-]+|example\.org|[A-Z2-7]{16,}|"
+    r"https?://\S+|[\w.+-]+@[\w.-]+|@\w+|/[\w/%-]+|example\.org|Ctrl-[A-Z]|[A-Z2-7]{16,}|"
     rf"(?<![A-Za-z])(?:{WRITTEN}|{NAMES.replace(' ', '|')})(?![A-Za-z])"
 )
 WORD = re.compile(r"[A-Za-z]{2,}")
@@ -125,41 +124,41 @@ def test_every_page_after_something_was_done_is_chinese(world: World, chinese: C
     assert left == {}
 
 
-def bad_request(client: Client) -> HttpResponse:
+def bad_request(client: Client) -> Any:
     """A host that is not the site's."""
     return client.get("/", headers={"host": "evil.example"})
 
 
-def forbidden(client: Client) -> HttpResponse:
+def forbidden(client: Client) -> Any:
     """The admin, to who has nothing to do there."""
     client.force_login(a_user("ann"))
     return client.get("/admin/login/")
 
 
-def without_token(client: Client) -> HttpResponse:
+def without_token(client: Client) -> Any:
     """A form without its token."""
     client.handler.enforce_csrf_checks = True
     return client.post("/account/login/")
 
 
-def text_without_token(client: Client) -> HttpResponse:
+def text_without_token(client: Client) -> Any:
     """A text without its token."""
     client.force_login(a_user("ann"))
     client.handler.enforce_csrf_checks = True
     return client.post("/write/new/", {"body": "正文"})
 
 
-def text_without_session(client: Client) -> HttpResponse:
+def text_without_session(client: Client) -> Any:
     """A text of somebody who was logged out meanwhile."""
     return client.post("/write/new/", {"body": "正文"})
 
 
-def missing(client: Client) -> HttpResponse:
+def missing(client: Client) -> Any:
     """An address that leads nowhere."""
     return client.get("/nobody/")
 
 
-def too_often(client: Client) -> HttpResponse:
+def too_often(client: Client) -> Any:
     """A password too many."""
     rate = limits.RATES["login"].account
     assert rate
