@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from hypothesis import settings as hypothesis_settings
@@ -25,6 +26,17 @@ def django_db_modify_db_settings(postgres: Cluster) -> None:
     """Start the throwaway server before pytest-django makes its database there."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def catalogs() -> None:
+    """The site speaks Chinese in the tests too, before the first page is asked for."""
+    from django.conf import settings as django_settings
+
+    from config.catalogs import compile_catalogs
+
+    for directory in django_settings.LOCALE_PATHS:
+        compile_catalogs(directory)
+
+
 @pytest.fixture(autouse=True)
 def plain_static_files(settings: Any) -> None:
     """Templates name static files as they are: the tests have collected none."""
@@ -38,6 +50,16 @@ def plain_static_files(settings: Any) -> None:
 def quick_passwords(settings: Any) -> None:
     """Argon2 is slow by design."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+    """A site on which every address leads somewhere (tests.web.routes), made once a module; tests leave it as it is."""
+    from tests.web.routes import World
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield World()
+        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ MFA_FORMS = {
     "authenticate_webauthn": "accounts.forms.AuthenticatePasskeyForm",
     "reauthenticate_webauthn": "accounts.forms.ReauthenticatePasskeyForm",
     "add_webauthn": "accounts.forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.forms.EditPasskeyForm",
 }
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = SITE_NAME
