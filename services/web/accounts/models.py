@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -42,6 +42,15 @@ class AccountManager(UserManager["User"]):
         """What log-in asks for."""
         return self.named(username or "")
 
+    def reachable(self) -> models.QuerySet[User]:
+        """Those whom mail may be sent to: everybody who is not suspended now."""
+        return self.filter(models.Q(is_active=True) | models.Q(suspended_until__lte=timezone.now()))
+
+    def suspended(self) -> models.QuerySet[User]:
+        """Those who cannot log in now."""
+        ended = models.Q(suspended_until__isnull=False, suspended_until__lte=timezone.now())
+        return self.filter(models.Q(is_active=False) & ~ended)
+
 
 class User(AbstractUser):
     """Somebody with an account."""
@@ -64,6 +73,12 @@ class User(AbstractUser):
     avatar = models.ImageField(_("avatar"), upload_to="avatars", validators=[validate_avatar], blank=True)
     language = models.CharField(
         _("language"), max_length=10, choices=settings.LANGUAGES, default="en", help_text=_("Of mail to this person.")
+    )
+    # Written by accounts.suspending. While it lasts `is_active` is false, which every way of logging in asks.
+    suspended_at = models.DateTimeField(_("suspended at"), null=True, blank=True, editable=False)
+    suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True, editable=False)
+    suspension_reason = models.CharField(
+        _("reason of the suspension"), max_length=300, blank=True, default="", db_default="", editable=False
     )
 
     objects: ClassVar[AccountManager] = AccountManager()
@@ -89,6 +104,20 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.username
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        """The row, active again from the moment its suspension ends: no job has to run for that."""
+        user = super().from_db(db, field_names, values)
+        until = user.__dict__.get("suspended_until")
+        if until is not None and until <= timezone.now():
+            user.is_active = True
+        return user
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether this account cannot be used now."""
+        return not self.is_active
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """The back office: an author's own articles, from the first word to the trash.
 
-Every address answers 404 for the articles of others, except to staff, and sends the anonymous to log-in.
+Every address answers 404 for the articles of others, except to staff who may change them. The anonymous are sent to
+log-in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from moderation.reporting import reason_for_draft
 
 from accounts.models import User
 from blog import rendering, sharing, views, writing
@@ -66,7 +68,8 @@ def own_or_404(request: HttpRequest, pk: int) -> Article:
     """The article, if whoever asks may write it."""
     articles = Article.objects.select_related("author", "category")
     user = user_of(request)
-    return get_object_or_404(articles if user.is_staff else articles.filter(author=user), pk=pk)
+    may_write_all = user.is_staff and user.has_perm("blog.change_article")
+    return get_object_or_404(articles if may_write_all else articles.filter(author=user), pk=pk)
 
 
 def chosen_articles(request: HttpRequest, own: ArticleQuerySet) -> tuple[ArticleQuerySet, dict[str, Any]]:
@@ -133,6 +136,7 @@ def editor(request: HttpRequest, article: Article, form: ArticleForm, status: in
         "form": form,
         "is_scheduled": article.status == Article.Status.PUBLISHED and not article.is_public,
         "zone": timezone.get_current_timezone_name(),
+        "taken_away": reason_for_draft(article),
         **extra,
     }
     return render(request, "desk/editor.html", context, status=status)

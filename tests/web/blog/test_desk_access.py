@@ -14,7 +14,7 @@ from tests.web.builders import a_user, an_article
 
 pytestmark = pytest.mark.django_db
 
-# What each gets: anonymous, another author, the owner, staff. 302 of the anonymous leads to log-in.
+# What each gets: anonymous, another author, the owner, a superuser. 302 of the anonymous leads to log-in.
 GET = {
     "articles": (302, 200, 200, 200),
     "new": (302, 200, 200, 200),
@@ -40,6 +40,8 @@ POST = {
     "revoke": (302, 404, 302, 302),
 }
 PEOPLE = ("", "other", "ann", "chief")
+# Staff without the right to change articles is another author.
+STAFF = "staff"
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def address(name: str, article: Article) -> str:
 def visitor(client: Client, person: str) -> Client:
     """The browser of that person."""
     if person:
-        client.force_login(a_user(person, is_staff=person == "chief"))
+        client.force_login(a_user(person, is_staff=person in ("chief", "staff"), is_superuser=person == "chief"))
     return client
 
 
@@ -93,6 +95,12 @@ def test_nothing_is_done_by_get(name: str, article: Article, client: Client) -> 
 def test_nothing_is_done_without_a_token(name: str, article: Article) -> None:
     browser = Client(enforce_csrf_checks=True, headers={"x-forwarded-proto": "https"})
     assert visitor(browser, "ann").post(address(name, article)).status_code == 403
+
+
+@pytest.mark.parametrize("name", GET)
+def test_staff_without_rights_sees_nothing_of_others(name: str, article: Article, client: Client) -> None:
+    response = visitor(client, STAFF).get(address(name, article))
+    assert response.status_code == GET[name][PEOPLE.index("other")]
 
 
 def test_log_in_leads_back(article: Article, client: Client) -> None:
