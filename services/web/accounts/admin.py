@@ -171,7 +171,7 @@ class AccountAdmin(UserAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only filters that are shown: with any field in the query, hidden ones could be guessed letter by letter."""
         if request is None or not self.sees_all(request):
-            return lookup.split("__", maxsplit=1)[0] in ("is_staff", "date_joined")
+            return lookup.split("__", maxsplit=1)[0] in ("is_staff", "suspended", "date_joined")
         return super().lookup_allowed(lookup, value, request)
 
     def is_above(self, request: HttpRequest, obj: User | None) -> bool:
@@ -283,7 +283,7 @@ class AccountAdmin(UserAdmin):
         ]
         users = list(User.objects.filter(pk__in=ids[:MOST_AT_ONCE]).order_by("username"))
         allowed = [user for user in users if suspending.may_suspend(by, user)]
-        form = SuspensionForm(request.POST or None)
+        form = SuspensionForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and allowed and form.is_valid():
             done = 0
             for user in allowed:

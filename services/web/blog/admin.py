@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.forms import Textarea
 from django.http import HttpRequest
 from django.utils.text import Truncator
@@ -103,7 +104,10 @@ class CategoryAdmin(admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
         """With how many articles each has."""
         categories: QuerySet[Category] = super().get_queryset(request)
-        return categories.annotate(uses=Count("articles"))
+        # For the rows of the page alone: a join would count the articles of every category first.
+        own = Article.objects.filter(category=OuterRef("pk")).order_by().values("category")
+        uses = Subquery(own.annotate(total=Count("pk")).values("total"), output_field=models.IntegerField())
+        return categories.annotate(uses=Coalesce(uses, 0))
 
     @admin.display(description=_("articles"), ordering="uses")
     def articles(self, category: Any) -> int:

@@ -140,7 +140,7 @@ class ReportAdmin(Kept, admin.ModelAdmin):
             choices.append((outcome.SUSPENDED.value, _("Suspend the user")))
         if may_remove and may_suspend:
             choices.append((outcome.BOTH.value, _("Both")))
-        form = DecisionForm(request.POST or None, choices=choices)
+        form = DecisionForm(request.POST if request.method == "POST" else None, choices=choices)
         form.fields["note"].widget = AdminTextareaWidget(attrs={"rows": 3})
         return form
 

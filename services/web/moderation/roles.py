@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps as global_apps
 from django.db import DEFAULT_DB_ALIAS
 
 GROUP = "moderators"
@@ -21,7 +22,7 @@ PERMISSIONS = frozenset(
 )
 
 
-def make_group(apps: Any, using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
+def make_group(apps: Any = global_apps, using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
     """Receiver of `post_migrate`: make the group with its rights, or give the one there is those it lacks.
 
     `apps` are the models as migrated. This application comes last, so the rights of all others are there.

@@ -31,7 +31,7 @@ def report(request: HttpRequest, kind: str, pk: str) -> HttpResponse:
     author = reporting.responsible(target)
     if target is None or author == user:
         raise Http404("nothing to report")
-    form = ReportForm(request.POST or None)
+    form = ReportForm(request.POST if request.method == "POST" else None)
     status = 200
     wait = 0
     if request.method == "POST":
