@@ -106,9 +106,9 @@ class User(AbstractUser):
         return self.username
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
         """The row, active again from the moment its suspension ends: no job has to run for that."""
-        user = super().from_db(db, field_names, values)
+        user = super().from_db(db, field_names, values, **options)
         until = user.__dict__.get("suspended_until")
         if until is not None and until <= timezone.now():
             user.is_active = True

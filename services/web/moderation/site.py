@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -33,18 +33,18 @@ class Audited(ModelAdmin):
         audit.record("admin.changed", obj, request=request, detail={"changes": changes_in(message)})
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: Iterable[Model]) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """One or several are about to be deleted."""
         for obj in queryset:
             audit.record("admin.deleted", obj, request=request)
         return super().log_deletions(request, queryset)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], **options: Any) -> Any:
         """An action of the list. Deleting has its own entries, and asks before it does anything."""
         chosen = int(request.POST.get("index", "0")) if request.POST.get("index", "0").isdigit() else 0
         names = request.POST.getlist("action")
         name = names[chosen] if chosen < len(names) else ""
-        response = super().response_action(request, queryset)
+        response = super().response_action(request, queryset, **options)
         if response is not None and name in self.get_actions(request) and name != "delete_selected":
             ids = request.POST.getlist("_selected_action")[:100]
             every = request.POST.get("select_across") == "1"
@@ -93,6 +93,10 @@ class OwnersSite(AdminSite):
         bases = (Audited,) if base is ModelAdmin else (base, Audited)
         super().register(model_or_iterable, type(base.__name__, bases, {"__module__": base.__module__}), **options)
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The site's own page, which asks for the password again where it should, mails, and is recorded."""
+        return redirect("account_change_password")
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The start page."""
         context = {
@@ -123,7 +127,7 @@ def waiting(request: HttpRequest) -> list[tuple[str, int, str]]:
         page = reverse("admin:blog_comment_changelist")
         found.append((_("Comments waiting"), comments, f"{page}?status__exact=pending"))
     if user.has_perm("config.view_outgoingmail"):
-        mail = OutgoingMail.objects.failed().count()  # type: ignore[attr-defined]
+        mail = OutgoingMail.objects.failed().count()
         found.append((_("Mail given up"), mail, reverse("admin:config_outgoingmail_changelist") + "?state=failed"))
     if user.has_perm("accounts.view_user"):
         users = User.objects.suspended().count()

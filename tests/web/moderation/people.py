@@ -30,6 +30,7 @@ def browser_of(name: str, client: Client | None = None) -> Client:
     return client
 
 
-def a_report(kind: str, target_id: int, by: str = "other") -> Report:
+def a_report(kind: str, target_id: int | None, by: str = "other") -> Report:
     """An open report."""
+    assert target_id is not None
     return Report.objects.create(kind=kind, target_id=target_id, reporter=a_user(by), reason="spam", text="Look at it.")
