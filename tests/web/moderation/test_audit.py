@@ -75,9 +75,9 @@ def application(transactional_db: None) -> Iterator[Any]:
 
 @pytest.mark.parametrize("statement", CHANGES)
 def test_the_applications_role_can_append_and_read_and_no_more(statement: str, application: Any) -> None:
-    application.execute(
-        "INSERT INTO moderation_auditentry (at, actor, action, object_type, object_id, object_text, detail, address, request_id) VALUES (now(), 'ann', 'login', '', '', '', '{}', '', '')"
-    )
+    columns = "at, actor, action, object_type, object_id, object_text, detail, address, request_id"
+    values = "now(), 'ann', 'login', '', '', '', '{}', '', ''"
+    application.execute(f"INSERT INTO moderation_auditentry ({columns}) VALUES ({values})")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied"):
         application.execute(statement)
     application.execute("SELECT actor FROM moderation_auditentry")

@@ -322,3 +322,8 @@ def test_no_row_of_a_kept_list_can_be_written() -> None:
     ):
         assert browser.get(f"/admin/{name}/add/").status_code == 403
     assert User.objects.filter(username="author0").exists()
+
+
+def test_a_password_is_changed_on_the_sites_own_page() -> None:
+    response = browser_of("chief").get("/admin/password_change/")
+    assert (response.status_code, response["Location"]) == (302, "/account/password/change/")
