@@ -39,12 +39,12 @@ class Audited(ModelAdmin):
             audit.record("admin.deleted", obj, request=request)
         return super().log_deletions(request, queryset)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], **options: Any) -> Any:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **options: Any) -> Any:
         """An action of the list. Deleting has its own entries, and asks before it does anything."""
         chosen = int(request.POST.get("index", "0")) if request.POST.get("index", "0").isdigit() else 0
         names = request.POST.getlist("action")
         name = names[chosen] if chosen < len(names) else ""
-        response = super().response_action(request, queryset, **options)
+        response = super().response_action(request, queryset, *args, **options)
         if response is not None and name in self.get_actions(request) and name != "delete_selected":
             ids = request.POST.getlist("_selected_action")[:100]
             every = request.POST.get("select_across") == "1"
@@ -79,6 +79,23 @@ def changes_in(message: Any) -> Any:
     return [{verb: what.get("fields", what.get("name", ""))} for entry in message for verb, what in entry.items()]
 
 
+# Where the index shows the models of others, and what it calls those that have no translated name.
+HOMES = {
+    "account": "accounts",
+    "auth": "accounts",
+    "mfa": "accounts",
+    "usersessions": "accounts",
+    "django_tasks_database": "config",
+}
+NAMES = {
+    "Authenticator": gettext_lazy("Second factors"),
+    "DBTaskResult": gettext_lazy("Background tasks"),
+    "EmailAddress": gettext_lazy("E-mail addresses"),
+    "UserSession": gettext_lazy("Sessions"),
+}
+ORDER = ("moderation", "blog", "accounts", "config")
+
+
 class OwnersSite(AdminSite):
     """Django's, for who runs this site."""
 
@@ -92,6 +109,16 @@ class OwnersSite(AdminSite):
         base = admin_class or ModelAdmin
         bases = (Audited,) if base is ModelAdmin else (base, Audited)
         super().register(model_or_iterable, type(base.__name__, bases, {"__module__": base.__module__}), **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Django's, in this site's order, with what belongs to accounts together."""
+        apps = {app["app_label"]: app for app in super().get_app_list(request, app_label)}
+        for label, app in list(apps.items()):
+            for entry in app["models"]:
+                entry["name"] = NAMES.get(entry["object_name"], entry["name"])
+            if app_label is None and HOMES.get(label) in apps:
+                apps[HOMES[label]]["models"] += apps.pop(label)["models"]
+        return sorted(apps.values(), key=lambda app: ORDER.index(app["app_label"]) if app["app_label"] in ORDER else 9)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The site's own page, which asks for the password again where it should, mails, and is recorded."""
