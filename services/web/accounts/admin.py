@@ -96,7 +96,7 @@ class VerifiedFilter(admin.SimpleListFilter):
 def number_of(model: Any) -> Coalesce:
     """How many rows of `model` the user is the author of."""
     of_author = model.objects.filter(author=OuterRef("pk")).order_by().values("author")
-    return Coalesce(Subquery(of_author.annotate(total=Count("pk")).values("total"), output_field=IntegerField()), 0)
+    return Coalesce(Subquery(of_author.annotate(total=Count("*")).values("total"), output_field=IntegerField()), 0)
 
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")

@@ -106,7 +106,7 @@ class CategoryAdmin(admin.ModelAdmin):
         categories: QuerySet[Category] = super().get_queryset(request)
         # For the rows of the page alone: a join would count the articles of every category first.
         own = Article.objects.filter(category=OuterRef("pk")).order_by().values("category")
-        uses = Subquery(own.annotate(total=Count("pk")).values("total"), output_field=models.IntegerField())
+        uses = Subquery(own.annotate(total=Count("*")).values("total"), output_field=models.IntegerField())
         return categories.annotate(uses=Coalesce(uses, 0))
 
     @admin.display(description=_("articles"), ordering="uses")
