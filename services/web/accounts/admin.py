@@ -29,7 +29,7 @@ from moderation.forms import SuspensionForm
 from moderation.site import Kept
 
 from accounts import suspending
-from accounts.models import TakenName, User
+from accounts.models import SUSPENSION, TakenName, User
 from blog.models import Article, Comment
 
 MOST_AT_ONCE = 100
@@ -100,7 +100,6 @@ def number_of(model: Any) -> Coalesce:
 
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
-SUSPENSION = ("is_active", "suspended_at", "suspended_until", "suspension_reason")
 
 
 @admin.register(User)

@@ -31,6 +31,9 @@ def validate_free(username: str, user: User | None = None) -> None:
         raise ValidationError(_("This username is taken, or too much like one that is or was."), "taken")
 
 
+SUSPENSION = ("is_active", "suspended_at", "suspended_until", "suspension_reason")
+
+
 class AccountManager(UserManager["User"]):
     """Finds users by name whatever its case, as the database's uniqueness sees it."""
 
@@ -81,6 +84,9 @@ class User(AbstractUser):
         _("reason of the suspension"), max_length=300, blank=True, default="", db_default="", editable=False
     )
 
+    # None for an object that was not loaded, but made here.
+    active_when_loaded: bool | None = None
+
     objects: ClassVar[AccountManager] = AccountManager()
 
     class Meta:
@@ -112,6 +118,7 @@ class User(AbstractUser):
         until = user.__dict__.get("suspended_until")
         if until is not None and until <= timezone.now():
             user.is_active = True
+        user.active_when_loaded = user.__dict__.get("is_active")
         return user
 
     @property
@@ -154,6 +161,11 @@ class User(AbstractUser):
         """Save, with control characters taken out of the texts that pages and feeds show; a name is taken for good."""
         self.display_name = " ".join(self.display_name.split())
         fields = kwargs.get("update_fields")
+        if fields is None and not self._state.adding and self.is_active == self.active_when_loaded:
+            # A request that loaded the row before a suspension must not undo it by saving something else after it.
+            loaded = [field for field in self._meta.concrete_fields if field.attname in self.__dict__]
+            fields = [field.name for field in loaded if not field.primary_key and field.name not in SUSPENSION]
+            kwargs["update_fields"] = fields
         if fields is not None and "username" not in fields:
             super().save(*args, **kwargs)
             return

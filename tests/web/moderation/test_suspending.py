@@ -109,6 +109,24 @@ def test_it_ends_by_itself_at_its_date(ann: User) -> None:
 
 
 @pytest.mark.django_db
+def test_a_request_that_began_before_does_not_undo_it() -> None:
+    loaded = User.objects.get(pk=a_member("ann").pk)
+    suspending.suspend(loaded, a_person("chief"), None, "x")
+    loaded.display_name = "Ann"
+    loaded.save()
+    stored = User.objects.get(pk=loaded.pk)
+    assert (stored.display_name, stored.is_suspended, stored.suspension_reason) == ("Ann", True, "x")
+
+
+@pytest.mark.django_db
+def test_an_account_can_still_be_switched_off_by_hand() -> None:
+    user = User.objects.get(pk=a_member("ann").pk)
+    user.is_active = False
+    user.save()
+    assert not User.objects.get(pk=user.pk).is_active
+
+
+@pytest.mark.django_db
 def test_one_for_good_does_not_end(ann: User) -> None:
     suspending.suspend(ann, a_person("chief"), None, "x")
     assert attempt(ann).status_code == 403
