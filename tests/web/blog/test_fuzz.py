@@ -47,6 +47,8 @@ ROUTES = [
     "/{0}/05/",
     "/admin/{0}/{1}/",
     "/admin/blog/article/{0}/change/",
+    "/admin/moderation/report/{0}/{1}/",
+    "/report/{0}/{1}/",
     "/i18n/setlang/",
     "/preferences/theme/",
     "/search/",
