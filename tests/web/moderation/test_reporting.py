@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from moderation import reporting
 from moderation.models import LONGEST_TEXT, Report
 
 from accounts.models import User
@@ -166,3 +167,8 @@ def test_the_pages_queries(comment: Comment, queries_of: Any) -> None:
     browser = browser_of("other")
     with queries_of(3):  # session, user; the comment with its article and authors
         browser.get(address("comment", comment))
+
+
+def test_nobody_reports_what_is_theirs_by_any_way(comment: Comment) -> None:
+    with pytest.raises(reporting.ReportingError, match="own"):
+        reporting.report(comment, "comment", a_user("ann"), "spam", "")
