@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -31,6 +31,9 @@ def validate_free(username: str, user: User | None = None) -> None:
         raise ValidationError(_("This username is taken, or too much like one that is or was."), "taken")
 
 
+SUSPENSION = ("is_active", "suspended_at", "suspended_until", "suspension_reason")
+
+
 class AccountManager(UserManager["User"]):
     """Finds users by name whatever its case, as the database's uniqueness sees it."""
 
@@ -41,6 +44,15 @@ class AccountManager(UserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         """What log-in asks for."""
         return self.named(username or "")
+
+    def reachable(self) -> models.QuerySet[User]:
+        """Those whom mail may be sent to: everybody who is not suspended now."""
+        return self.filter(models.Q(is_active=True) | models.Q(suspended_until__lte=timezone.now()))
+
+    def suspended(self) -> models.QuerySet[User]:
+        """Those who cannot log in now."""
+        ended = models.Q(suspended_until__isnull=False, suspended_until__lte=timezone.now())
+        return self.filter(models.Q(is_active=False) & ~ended)
 
 
 class User(AbstractUser):
@@ -65,6 +77,15 @@ class User(AbstractUser):
     language = models.CharField(
         _("language"), max_length=10, choices=settings.LANGUAGES, default="en", help_text=_("Of mail to this person.")
     )
+    # Written by accounts.suspending. While it lasts `is_active` is false, which every way of logging in asks.
+    suspended_at = models.DateTimeField(_("suspended at"), null=True, blank=True, editable=False)
+    suspended_until = models.DateTimeField(_("suspended until"), null=True, blank=True, editable=False)
+    suspension_reason = models.CharField(
+        _("reason of the suspension"), max_length=300, blank=True, default="", db_default="", editable=False
+    )
+
+    # None for an object that was not loaded, but made here.
+    active_when_loaded: bool | None = None
 
     objects: ClassVar[AccountManager] = AccountManager()
 
@@ -89,6 +110,21 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.username
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
+        """The row, active again from the moment its suspension ends: no job has to run for that."""
+        user = super().from_db(db, field_names, values, **options)
+        until = user.__dict__.get("suspended_until")
+        if until is not None and until <= timezone.now():
+            user.is_active = True
+        user.active_when_loaded = user.__dict__.get("is_active")
+        return user
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether this account cannot be used now."""
+        return not self.is_active
 
     @property
     def name(self) -> str:
@@ -125,6 +161,11 @@ class User(AbstractUser):
         """Save, with control characters taken out of the texts that pages and feeds show; a name is taken for good."""
         self.display_name = " ".join(self.display_name.split())
         fields = kwargs.get("update_fields")
+        if fields is None and not self._state.adding and self.is_active == self.active_when_loaded:
+            # A request that loaded the row before a suspension must not undo it by saving something else after it.
+            loaded = [field for field in self._meta.concrete_fields if field.attname in self.__dict__]
+            fields = [field.name for field in loaded if not field.primary_key and field.name not in SUSPENSION]
+            kwargs["update_fields"] = fields
         if fields is not None and "username" not in fields:
             super().save(*args, **kwargs)
             return

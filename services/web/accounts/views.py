@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
+from moderation import audit
 
 from accounts.deletion import DeletionError, delete_account
 from accounts.forms import DeletionForm, ProfileForm, UsernameForm
@@ -71,9 +72,11 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponseBase:
 def username(request: HttpRequest) -> HttpResponse:
     """Another username; the old one stays this account's and leads to the new one."""
     user = get_object_or_404(User, pk=request.user.pk)
+    former = user.username
     form = UsernameForm(request.POST or None, instance=user)
     if request.method == "POST" and form.is_valid():
         form.save()
+        audit.record("user.renamed", user, detail={"from": former, "to": user.username})
         messages.success(request, _("Your username is changed. The old address leads to the new one."))
         return redirect("account_username")
     return render(request, "account/username.html", {"form": form})

@@ -8,13 +8,18 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import models
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.forms import FileField, ModelForm, Textarea
 from django.http import HttpRequest
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
+from moderation.site import Kept
 
-from blog import commenting
-from blog.models import Article, ArticleTag, Blog, Category, Comment, Tag
+from blog import commenting, writing
+from blog.models import Article, ArticleTag, Blog, Category, Comment, PreviewLink, Revision, Tag, Vote
+from blog.search import Search
+from blog.text import clean_line
 from uploads import storing
 from uploads.models import Picture
 
@@ -55,13 +60,16 @@ class ArticleAdmin(admin.ModelAdmin):
 
     form = ArticleAdminForm
     list_display = ("title", "author", "status", "published_at", "language", "category", "comment_count", "up_count")
-    list_filter = ("status", "language", "comment_policy")
+    list_filter = ("status", "language", "comment_policy", "published_at")
     list_select_related = ("author", "category")
-    search_fields = ("title", "slug", "author__username")
-    date_hierarchy = "published_at"
-    ordering = ("-created_at",)
+    # What is searched is get_search_results' to say; the box is shown where there is a field.
+    search_fields = ("title",)
+    search_help_text = _("Words of title, tags and text; an id; or @ and a whole username.")
+    # The newest by id: the table's own index, however many there are.
+    ordering = ("-pk",)
     autocomplete_fields = ("author", "category")
     inlines = (ArticleTagInline,)
+    actions = ("unpublish",)
     readonly_fields = (
         "first_published_at",
         "created_at",
@@ -100,15 +108,45 @@ class ArticleAdmin(admin.ModelAdmin):
             articles.defer("body", "body_html") if match and match.url_name == "blog_article_changelist" else articles
         )
 
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[Any, bool]:
+        """By the site's own search, which knows Chinese and has an index, over articles in every status."""
+        asked = clean_line(search_term)
+        if not asked:
+            return queryset, False
+        if asked.isascii() and asked.isdigit() and len(asked) < 19:
+            return queryset.filter(pk=int(asked)), False
+        if asked.startswith("@"):
+            return queryset.filter(author__username__lower=asked[1:].lower()), False
+        return queryset.filter(pk__in=Search(asked).matching()), False
+
+    @admin.action(description=_("Make the selected articles drafts again"), permissions=["change"])
+    def unpublish(self, request: HttpRequest, articles: QuerySet[Article]) -> None:
+        """Take them away from readers."""
+        for article in articles.filter(status=Article.Status.PUBLISHED):
+            writing.set_status(article, Article.Status.DRAFT)
+
 
 @admin.register(Category)
 class CategoryAdmin(admin.ModelAdmin):
     """Categories of all authors."""
 
-    list_display = ("name", "author", "slug")
+    list_display = ("name", "author", "slug", "articles")
     list_select_related = ("author",)
     search_fields = ("name", "author__username")
     autocomplete_fields = ("author",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
+        """With how many articles each has."""
+        categories: QuerySet[Category] = super().get_queryset(request)
+        # For the rows of the page alone: a join would count the articles of every category first.
+        own = Article.objects.filter(category=OuterRef("pk")).order_by().values("category")
+        uses = Subquery(own.annotate(total=Count("*")).values("total"), output_field=models.IntegerField())
+        return categories.annotate(uses=Coalesce(uses, 0))
+
+    @admin.display(description=_("articles"), ordering="uses")
+    def articles(self, category: Any) -> int:
+        """How many it has, in every status."""
+        return int(category.uses)
 
 
 @admin.register(Tag)
@@ -133,15 +171,29 @@ class TagAdmin(admin.ModelAdmin):
 class CommentAdmin(admin.ModelAdmin):
     """Comments. What is done to them keeps the thread and the counters."""
 
-    list_display = ("article", "floor", "author", "status", "created_at")
-    list_filter = ("status",)
+    list_display = ("beginning", "article", "floor", "author", "status", "created_at")
+    list_filter = ("status", "created_at")
     list_select_related = ("article", "author")
-    search_fields = ("body", "author__username", "article__title")
-    date_hierarchy = "created_at"
-    ordering = ("-created_at",)
+    search_fields = ("body", "=author__username")
+    search_help_text = _("Words of the text, or a whole username.")
+    ordering = ("-pk",)
     actions = ("show", "hide")
     readonly_fields = ("article", "author", "parent", "floor", "status", "created_at", "edited_at")
     fields = ("article", "floor", "author", "parent", "status", "body", "created_at", "edited_at")
+
+    @admin.display(description=_("text"))
+    def beginning(self, comment: Comment) -> str:
+        """The beginning of the text."""
+        return Truncator(comment.body).chars(60) or "–"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Comment]:
+        """Without the texts of the articles."""
+        comments: QuerySet[Comment] = super().get_queryset(request)
+        return comments.defer("article__body", "article__body_html", "body_html")
+
+    def has_hide_permission(self, request: HttpRequest) -> bool:
+        """Moderators hide comments, and change no text."""
+        return self.has_change_permission(request) or request.user.has_perm("moderation.hide_comment")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A comment is written on the article's page."""
@@ -160,13 +212,13 @@ class CommentAdmin(admin.ModelAdmin):
         """Only the text can be changed here."""
         commenting.edit(obj, obj.body)
 
-    @admin.action(description=_("Show the selected comments"))
+    @admin.action(description=_("Show the selected comments"), permissions=["hide"])
     def show(self, request: HttpRequest, comments: QuerySet[Comment]) -> None:
         """Make them visible; deleted ones have no text left to show."""
         for comment in comments.exclude(status=Comment.Status.DELETED):
             commenting.set_status(comment, Comment.Status.VISIBLE)
 
-    @admin.action(description=_("Hide the selected comments"))
+    @admin.action(description=_("Hide the selected comments"), permissions=["hide"])
     def hide(self, request: HttpRequest, comments: QuerySet[Comment]) -> None:
         """Hide them from everybody but their writers."""
         for comment in comments.exclude(status=Comment.Status.DELETED):
@@ -181,3 +233,63 @@ class BlogAdmin(admin.ModelAdmin):
     list_select_related = ("author",)
     search_fields = ("title", "author__username")
     autocomplete_fields = ("author",)
+
+
+@admin.register(Vote)
+class VoteAdmin(Kept, admin.ModelAdmin):
+    """Who is for what. Counters follow votes, so none is made or changed here."""
+
+    list_display = ("article", "voter", "value", "created_at")
+    list_select_related = ("article", "voter")
+    list_filter = ("value", "created_at")
+    search_fields = ("=voter__username",)
+    search_help_text = _("The whole username of the voter.")
+    ordering = ("-pk",)
+    fields = readonly_fields = ("article", "voter", "value", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Vote]:
+        """Without the texts of the articles."""
+        votes: QuerySet[Vote] = super().get_queryset(request)
+        return votes.defer("article__body", "article__body_html")
+
+
+@admin.register(Revision)
+class RevisionAdmin(Kept, admin.ModelAdmin):
+    """Earlier texts. They are restored in the back office, which keeps what they replace."""
+
+    list_display = ("title", "article", "author", "note", "created_at")
+    list_select_related = ("article", "author")
+    list_filter = ("created_at",)
+    search_fields = ("article__pk__exact", "=author__username")
+    search_help_text = _("The id of an article, or a whole username.")
+    ordering = ("-pk",)
+    fields = readonly_fields = ("article", "author", "title", "body", "note", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
+        """Lists need no texts."""
+        revisions: QuerySet[Revision] = super().get_queryset(request)
+        match = request.resolver_match
+        lists = match and match.url_name == "blog_revision_changelist"
+        return revisions.defer("body", "article__body", "article__body_html") if lists else revisions
+
+
+@admin.register(PreviewLink)
+class PreviewLinkAdmin(Kept, admin.ModelAdmin):
+    """Links to what is not published. What is stored of a link opens nothing; deleting it closes it."""
+
+    list_display = ("article", "created_at", "expires_at")
+    list_select_related = ("article",)
+    list_filter = ("expires_at",)
+    search_fields = ("article__pk__exact",)
+    search_help_text = _("The id of an article.")
+    ordering = ("-pk",)
+    fields = readonly_fields = ("article", "created_at", "expires_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PreviewLink]:
+        """Without the texts of the articles."""
+        links: QuerySet[PreviewLink] = super().get_queryset(request)
+        return links.defer("article__body", "article__body_html")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As Django has it."""
+        return request.user.has_perm("blog.delete_previewlink")

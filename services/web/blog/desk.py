@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from moderation.reporting import reason_for_draft
 
 from accounts.models import User
 from blog import rendering, sharing, views, writing
@@ -140,6 +141,7 @@ def editor(request: HttpRequest, article: Article, form: ArticleForm, status: in
         "form": form,
         "is_scheduled": article.status == Article.Status.PUBLISHED and not article.is_public,
         "zone": timezone.get_current_timezone_name(),
+        "taken_away": reason_for_draft(article),
         **extra,
     }
     return render(request, "desk/editor.html", context, status=status)

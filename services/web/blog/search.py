@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection, models, transaction
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Func, Q, QuerySet, Value
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -209,6 +209,13 @@ class Search:
         )
         ranked = sorted(newest, key=lambda row: (row[1], row[2], row[0]), reverse=True)
         return [pk for pk, _rank, _date in ranked]
+
+    def matching(self) -> QuerySet[SearchEntry, int]:
+        """The ids of the articles that have all terms, in whatever status; for the admin."""
+        if not self.asked:
+            return SearchEntry.objects.none().values_list("pk", flat=True)
+        query = Query(tokens.tsquery(self.asked, self.stems))
+        return SearchEntry.objects.filter(Matches(F("vector"), query)).values_list("pk", flat=True)
 
     def highlight(self, articles: Sequence[Article]) -> None:
         """Give each of `articles` (with its search entry) `marked_title` and `marked_text`: HTML, with what was found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core.signals import request_finished
 from django.db.backends.signals import connection_created
+from django.utils.translation import gettext_lazy as _
 
 from config import request_id
 
@@ -13,6 +14,7 @@ class ProjectConfig(AppConfig):
     """Connects the request id with the database and the end of a request."""
 
     name = "config"
+    verbose_name = _("Operation")
 
     def ready(self) -> None:
         """Connect the receivers."""

@@ -48,6 +48,7 @@ RATES = {
     "comment": Rates(address=Rate(120, 10 * MINUTE), account=Rate(20, 10 * MINUTE)),
     "vote": Rates(address=Rate(600, 10 * MINUTE), account=Rate(120, 10 * MINUTE)),
     "upload": Rates(address=Rate(300, HOUR), account=Rate(100, HOUR)),
+    "report": Rates(address=Rate(100, HOUR), account=Rate(20, HOUR)),
 }
 
 TAKE = """

@@ -26,7 +26,8 @@ HTTPS = SITE_URL.startswith("https://")
 # --- Applications
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # Django's admin on the site's own AdminSite.
+    "moderation.admin_config.OwnersAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -44,6 +45,7 @@ INSTALLED_APPS = [
     "accounts",
     "blog",
     "uploads",
+    "moderation",
 ]
 MIDDLEWARE = [
     "config.health.HealthMiddleware",

@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("i18n/setlang/", set_language, name="set_language"),
     path("preferences/theme/", set_theme, name="set_theme"),
     path("write/", include("blog.desk_urls")),
+    path("report/", include("moderation.urls")),
     re_path(r"^preview/(?P<token>[0-9a-f]{64})/$", shared, name="shared"),
     # Only in DEBUG (Django sees to that): the proxy serves /static/ itself where it has the collected files.
     *staticfiles_urlpatterns(),

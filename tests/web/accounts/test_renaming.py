@@ -126,7 +126,7 @@ def test_names_from_before_are_taken_by_the_migration() -> None:
     a_user("ann")
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for target in ("0003", "0004"):
+        for target in ("0003", "0005"):
             call_command("migrate", "accounts", target, verbosity=0)
     taken = TakenName.objects.get()
     assert (taken.name, taken.key, taken.user) == ("ann", skeleton("ann"), User.objects.get())
@@ -136,7 +136,7 @@ def test_addresses_from_before_are_verified_by_the_migration() -> None:
     user = a_user("ann", email="Ann@example.org")
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for target in ("0002", "0004"):
+        for target in ("0002", "0005"):
             call_command("migrate", "accounts", target, verbosity=0)
     address = EmailAddress.objects.get(user_id=user.pk)
     assert (address.email, address.verified, address.primary) == ("ann@example.org", True, True)

@@ -13,6 +13,7 @@ from django.utils.translation.template import templatize
 from tests.web.config.test_environment import WEB
 
 CATALOG = WEB / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
+MARKS = {"_", "gettext", "gettext_lazy", "ngettext"}
 CALL = re.compile(
     r"""\b(?P<name>n?p?gettext)\((?P<arguments>(?:u?'(?:[^'\\]|\\.)*'|u?"(?:[^"\\]|\\.)*"|[^()'"])*)\)""", re.DOTALL
 )
@@ -22,7 +23,7 @@ def python_messages() -> Iterator[str]:
     """The texts marked in Python."""
     for path in WEB.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
                 yield ast.literal_eval(node.args[0])
 
 
