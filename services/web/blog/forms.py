@@ -206,5 +206,5 @@ class CommentForm(forms.Form):
         attributes.pop("maxlength")
         if answers:
             attributes["hx-preserve"] = "true"
-        if answers or data is not None or values.get("body"):
+        if data is not None or values.get("body"):
             attributes["autofocus"] = True

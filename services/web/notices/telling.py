@@ -52,7 +52,8 @@ def tell(kind: Kind, recipient: User, comment: Comment, by: User | None) -> None
 
     Call it in the transaction of what happened: the notification and the mail are part of it.
     """
-    if recipient == by or not recipient.is_active:
+    # Asked again: the object may be older than what was done to the account.
+    if recipient == by or not User.objects.filter(pk=recipient.pk, is_active=True).exists():
         return
     if Block.objects.filter(author=comment.article.author_id, reader=recipient).exists():
         return
