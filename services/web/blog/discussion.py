@@ -137,7 +137,7 @@ def page_of(comments: CommentQuerySet, comment: Comment, per_page: int) -> int:
 
 
 def answerable(article: Article, comments: list[Comment], typed: str) -> Comment | None:
-    """The comment on `article` that has the id `typed` and may be answered, if there is one: of `comments`, or stored."""
+    """The comment on `article` with the id `typed`, if it may be answered: one of `comments`, or as stored."""
     if not (typed.isascii() and typed.isdigit() and len(typed) <= 18):
         return None
     for comment in comments:

@@ -1,4 +1,4 @@
-"""The forms of the back office and of comments: what was typed made into clean values, or a message beside the field."""
+"""The forms of the back office and of comments: what was typed, as clean values or with a message beside the field."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class CommentForm(forms.Form):
     parent = forms.IntegerField(required=False, min_value=1, max_value=10**18 - 1, widget=forms.HiddenInput())
 
     def __init__(self, data: QueryDict | None = None, *, answers: bool = False, **values: Any) -> None:
-        """Empty, or with `data` that was sent, or with `values`. `answers`: it takes the place of the one at the end."""
+        """With `data` that was sent, or with `values`. `answers`: it takes the place of the one at the end."""
         super().__init__(data, initial={"key": uuid4(), **values}, auto_id="comment-%s", use_required_attribute=False)
         attributes = self.fields["body"].widget.attrs
         # Checked here, with what was typed kept; a browser would cut a long text off without a word.

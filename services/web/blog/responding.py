@@ -41,10 +41,9 @@ def too_often(error: limits.LimitReachedError) -> str:
     return _("That was too often. Your text is still here: send it again in %(minutes)d min.") % {"minutes": minutes}
 
 
-def with_retry(response: HttpResponse, error: limits.LimitReachedError | None) -> HttpResponse:
-    """`response`, telling when to try again if a limit was reached."""
-    if error is not None:
-        response.headers["Retry-After"] = str(error.seconds)
+def with_retry(response: HttpResponse, error: limits.LimitReachedError) -> HttpResponse:
+    """`response`, telling when to try again."""
+    response.headers["Retry-After"] = str(error.seconds)
     return response
 
 
@@ -93,13 +92,11 @@ def write(request: HttpRequest, pk: int) -> HttpResponse:
     if request.POST.get("do") == "preview":
         html = rendering.render_comment(form.cleaned_data["body"]) if form.is_valid() else ""
         return with_form(request, article, form, 200 if html else 422, preview=html)
-    limit: limits.LimitReachedError | None = None
     try:
         limits.take_all("comment", request)
     except limits.LimitReachedError as error:
-        limit = error
         form.add_error(None, too_often(error))
-        return with_retry(with_form(request, article, form, 429), limit)
+        return with_retry(with_form(request, article, form, 429), error)
     if not form.is_valid():
         return with_form(request, article, form, 422)
     wanted = form.cleaned_data["parent"]
@@ -156,7 +153,7 @@ def changed(request: HttpRequest, comment: Comment, said: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change one's own comment, for a while."""
-    comment, article = comment_or_404(request, pk)
+    comment, _article = comment_or_404(request, pk)
     if comment.author_id != user_of(request).pk or comment.status == Comment.Status.DELETED:
         raise Http404("not yours")
     if request.method != "POST":

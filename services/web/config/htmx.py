@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django_htmx.http import HttpResponseClientRedirect, reselect, reswap, retarget
+from django_htmx.http import HttpResponseClientRedirect, reselect, retarget
 
 
 def fits(response: HttpResponse) -> HttpResponse:
@@ -36,5 +36,5 @@ class HtmxErrorsMiddleware:
         if response.status_code >= 400 and not getattr(response, "fits", False):
             retarget(response, "#main")
             reselect(response, "#main > *")
-            reswap(response, "innerHTML show:window:top")
+            response.headers["HX-Reswap"] = "innerHTML show:window:top"
         return response

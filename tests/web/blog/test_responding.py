@@ -497,7 +497,7 @@ ACCESS = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("person", PEOPLE)
-@pytest.mark.parametrize("request_line", ACCESS, ids=lambda line: " ".join(line))
+@pytest.mark.parametrize("request_line", ACCESS, ids=" ".join)
 def test_who_may(request_line: tuple[str, str], person: str, client: Client) -> None:
     method, route = request_line
     article = an_article()
