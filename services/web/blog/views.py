@@ -368,5 +368,5 @@ def article_page(request: HttpRequest, found: Article, below: dict[str, Any], st
 def robots(request: HttpRequest) -> HttpResponse:
     """What crawlers may not ask for, and where they find the rest."""
     sitemap = f"{settings.SITE_URL}{reverse('blog:sitemap')}"
-    text = f"User-agent: *\nDisallow: /admin/\nDisallow: /search/\n\nSitemap: {sitemap}\n"
+    text = f"User-agent: *\nDisallow: /admin/\nDisallow: /search/\nDisallow: /comments/\n\nSitemap: {sitemap}\n"
     return HttpResponse(text, content_type="text/plain; charset=utf-8")

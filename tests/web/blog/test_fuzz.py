@@ -52,11 +52,23 @@ ROUTES = [
     "/search/",
     "/feed.atom",
     "/robots.txt",
+    "/comments/{0}/",
+    "/comments/{0}/edit/",
+    "/comments/on/{0}/",
+    "/votes/{0}/",
+    "/write/comments/",
+    "/write/blocked/",
+    "/notifications/{0}/",
+    "/unsubscribe/{0}/",
     "/static/{0}",
     "/media/{0}",
 ]
 queries = st.dictionaries(
-    st.sampled_from(["page", "p", "next", "q", "author", "tag", "theme", "language"]), parts, max_size=2
+    st.sampled_from(
+        ["page", "p", "next", "q", "author", "tag", "theme", "language", "reply", "state", "of", "reader"]
+    ),
+    parts,
+    max_size=2,
 )
 # A header is bytes to the server; these are the values that proxies let through.
 headers = st.dictionaries(
