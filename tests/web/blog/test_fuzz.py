@@ -64,9 +64,7 @@ ROUTES = [
     "/media/{0}",
 ]
 queries = st.dictionaries(
-    st.sampled_from(
-        ["page", "p", "next", "q", "author", "tag", "theme", "language", "reply", "state", "of", "reader"]
-    ),
+    st.sampled_from(["page", "p", "next", "q", "author", "tag", "theme", "language", "reply", "state", "of", "reader"]),
     parts,
     max_size=2,
 )
