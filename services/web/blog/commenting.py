@@ -111,7 +111,7 @@ def set_status(comment: Comment, status: Comment.Status, by: User | None = None)
     """
     stored = locked_comment(comment)
     waited = stored.status == Comment.Status.PENDING
-    if stored.status in (status, Comment.Status.DELETED):
+    if stored.status == Comment.Status.DELETED:
         return stored
     stored.status = status
     if status == Comment.Status.DELETED:

@@ -182,6 +182,7 @@ def test_answers_stand_on_the_second_level_and_name_whom_they_answer() -> None:
         [second.pk, third.pk],
         [],
     ]
+    assert [row.floor for row in response.context["comments"]] == [1, 2, 4, 3]
     assert [seen.names_parent for seen in response.context["threads"][0].answers] == [False, True]
     assert '<a href="#floor-2">@two #2</a>' in response.text
 
