@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -208,5 +209,71 @@ def test_the_editor_keeps_what_is_typed_and_warns_of_a_second_tab(browser: Brows
         second.locator("a[href='?unsaved']").click()
         assert second.locator("#id_body").input_value() == "**words**"
         keep(page, stack, "editor")
+
+    journey(browser, stack, steps)
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with-javascript", "without-javascript"])
+def test_a_reader_votes_comments_answers_edits_and_deletes(browser: Browser, stack: LocalStack, script: bool) -> None:
+    def steps(page: Page) -> None:
+        log_in(page, stack)
+        page.goto("/")
+        page.locator("main article h2 a").first.click()
+        page.wait_for_url("**/*-*/")
+        loads: list[str] = []
+        page.on("framenavigated", lambda frame: loads.append(frame.url))
+        page.on("dialog", lambda dialog: dialog.accept())
+
+        pressed = page.locator("#vote-up").get_attribute("aria-pressed")
+        page.locator("#vote-up").click()
+        page.locator(f"#vote-up:not([aria-pressed={pressed}])").wait_for()
+
+        text = f"Well said, {script}, {time.monotonic_ns()}"
+        page.locator("#comment-body").fill(f"{text} <b>")
+        page.locator("#comment-form button").first.click()
+        own = page.locator(".comment", has_text=text)
+        own.wait_for()
+        if script:
+            assert page.evaluate("document.activeElement.innerText").startswith(own.inner_text()[:20])
+            assert page.locator("#messages .message").count() == 1
+            page.locator("#comment-body").fill("typed before")
+
+        own.locator("a", has_text="Answer").click()
+        page.locator("#comment-form h3[tabindex]").wait_for()
+        if script:
+            assert page.locator("#comment-body").input_value() == "typed before"
+        page.locator("#comment-body").fill(f"An answer to {text}")
+        page.locator("#comment-form button").first.click()
+        answer = page.locator(".answers .comment", has_text=f"An answer to {text}")
+        answer.wait_for()
+        keep(page, stack, f"comments-{script}")
+
+        answer.locator("a", has_text="Edit").click()
+        page.locator("form[id^=edit] textarea").fill(f"Another answer to {text}")
+        page.locator("form[id^=edit] button").click()
+        changed = page.locator(".answers .comment", has_text=f"Another answer to {text}")
+        changed.wait_for()
+
+        changed.locator("a", has_text="Delete").click()
+        if not script:
+            page.locator("main form button").click()
+        page.locator("#messages .message").wait_for()
+        changed.wait_for(state="detached")
+        assert page.locator(".answers .comment").count() >= 1
+        assert bool(loads) is not script
+
+    journey(browser, stack, steps, java_script_enabled=script)
+
+
+def test_a_text_outlives_the_session_and_a_site_that_does_not_answer(browser: Browser, stack: LocalStack) -> None:
+    def steps(page: Page) -> None:
+        log_in(page, stack)
+        page.goto("/")
+        page.locator("main article h2 a").first.click()
+        page.wait_for_url("**/*-*/")
+        page.locator("#comment-body").fill("many words")
+        page.evaluate("document.dispatchEvent(new Event('htmx:sendError'))")
+        page.locator("#messages .message", has_text="Nothing is lost").wait_for()
+        assert page.locator("#comment-body").input_value() == "many words"
 
     journey(browser, stack, steps)

@@ -26,14 +26,14 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from moderation import audit
-from moderation.forms import SuspensionForm
-from moderation.site import Kept
 
 from accounts import suspending
 from accounts.avatars import make_avatar
 from accounts.models import SUSPENSION, TakenName, User
 from blog.models import Article, Comment
+from moderation import audit
+from moderation.forms import SuspensionForm
+from moderation.site import Kept
 
 MOST_AT_ONCE = 100
 

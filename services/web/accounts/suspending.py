@@ -14,9 +14,9 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from moderation import audit
 
 from accounts.models import User
+from moderation import audit
 
 PERMISSION = "moderation.suspend_user"
 

@@ -15,13 +15,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
-from moderation import audit
 
 from accounts.deletion import DeletionError, delete_account
 from accounts.forms import DeletionForm, ProfileForm, UsernameForm
 from accounts.models import User
 from accounts.signup import SignupForm
 from config import limits
+from moderation import audit
 
 
 class Signup(SignupView):

@@ -14,12 +14,12 @@ from django.forms import FileField, ModelForm, Textarea
 from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
-from moderation.site import Kept
 
 from blog import commenting, writing
 from blog.models import Article, ArticleTag, Blog, Category, Comment, PreviewLink, Revision, Tag, Vote
 from blog.search import Search
 from blog.text import clean_line
+from moderation.site import Kept
 from uploads import storing
 from uploads.models import Picture
 

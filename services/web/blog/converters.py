@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.urls import register_converter
+
 # Letters of any script, digits, underscore, hyphen. Never NUL, a slash, a dot or a space.
 SLUG = r"[-\w]{1,120}"
 
@@ -87,3 +89,7 @@ class ArticleConverter:
     def to_url(self, value: str) -> str:
         """As `<id>-<slug>`."""
         return value
+
+
+# Of several modules of addresses, each of which may be the first to be imported.
+register_converter(IdConverter, "id")

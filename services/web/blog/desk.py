@@ -24,15 +24,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from moderation.reporting import reason_for_draft
 
 from accounts.models import User
 from blog import rendering, sharing, views, writing
 from blog.comparing import compare
 from blog.forms import ArticleForm, AutosaveForm, LinkForm
-from blog.models import LARGEST_BODY_BYTES, Article, ArticleQuerySet, Revision, Tag
+from blog.models import LARGEST_BODY_BYTES, Article, ArticleQuerySet, Comment, Revision, Tag
 from blog.text import clean_line, clean_text
 from config import limits
+from config.preferences import way_back
+from moderation.reporting import reason_for_draft
 from uploads import storing, using
 
 PER_PAGE = 20
@@ -50,7 +51,7 @@ def writer(view: View) -> View:
             return view(request, *args, **kwargs)
         if request.method == "POST" and request.POST.get("body"):
             return render(request, "desk/logged_out.html", {"sent": request.POST.lists()}, status=403)
-        back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("desk:articles")
+        back = request.get_full_path() if request.method in ("GET", "HEAD") else way_back(request)
         return redirect_to_login(back)
 
     return never_cache(guarded)
@@ -130,6 +131,7 @@ def articles(request: HttpRequest) -> HttpResponse:
         "states": [(state, name, totals[state]) for state, name in names.items()],
         "categories": list(author.categories.order_by("name")),
         "tags": list(Tag.objects.filter(article_tags__article__author=author).distinct().order_by("name")),
+        "waiting": Comment.objects.filter(article__author=author, status=Comment.Status.PENDING).count(),
     }
     return render(request, "desk/articles.html", context)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path
 
-from blog import converters, desk, gallery
-
-register_converter(converters.IdConverter, "id")
+from blog import converters, desk, gallery, moderating  # noqa: F401  (converters registers <id:…>)
 
 app_name = "desk"
 urlpatterns = [
@@ -14,6 +12,8 @@ urlpatterns = [
     path("new/", desk.new, name="new"),
     path("new/autosave/", desk.autosave, name="autosave_new"),
     path("new/discard/", desk.discard, name="discard_new"),
+    path("comments/", moderating.comments, name="comments"),
+    path("blocked/", moderating.blocked, name="blocked"),
     path("preview/", desk.preview, name="preview"),
     path("pictures/", gallery.pictures, name="pictures"),
     path("pictures/<id:pk>/", gallery.picture, name="picture"),

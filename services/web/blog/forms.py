@@ -1,4 +1,4 @@
-"""The forms of the back office: what was typed made into clean values, or a message beside the field."""
+"""The forms of the back office and of comments: what was typed, as clean values or with a message beside the field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils.crypto import get_random_string
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from blog.models import LONGEST_EXCERPT, Article, Autosave, Category, validate_body
+from blog.models import LONGEST_COMMENT, LONGEST_EXCERPT, Article, Autosave, Category, validate_body
 from blog.sharing import LIFETIMES
 from blog.text import LONGEST_SLUG, clean_line, clean_text, folded, slug_of
 from blog.writing import Submission
@@ -250,3 +250,27 @@ class LinkForm(forms.Form):
 
     days = forms.TypedChoiceField(label=_("expires after"), coerce=int, choices=[(days, days) for days in LIFETIMES])
     key = forms.RegexField(r"\A\w{1,64}\Z", widget=forms.HiddenInput())
+
+
+class CommentForm(forms.Form):
+    """A comment as a reader writes it."""
+
+    body = Text(
+        label=_("your comment"),
+        max_length=LONGEST_COMMENT,
+        widget=forms.Textarea(attrs={"rows": 5}),
+        help_text=_("Markdown: **bold**, *italic*, `code`, > quotation, lists and links."),
+    )
+    key = forms.UUIDField(required=False, widget=forms.HiddenInput())
+    parent = forms.IntegerField(required=False, min_value=1, max_value=10**18 - 1, widget=forms.HiddenInput())
+
+    def __init__(self, data: QueryDict | None = None, *, answers: bool = False, **values: Any) -> None:
+        """With `data` that was sent, or with `values`. `answers`: it takes the place of the one at the end."""
+        super().__init__(data, initial={"key": uuid4(), **values}, auto_id="comment-%s", use_required_attribute=False)
+        attributes = self.fields["body"].widget.attrs
+        # Checked here, with what was typed kept; a browser would cut a long text off without a word.
+        attributes.pop("maxlength")
+        if answers:
+            attributes["hx-preserve"] = "true"
+        if data is not None or values.get("body"):
+            attributes["autofocus"] = True

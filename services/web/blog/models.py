@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import models, transaction
 from django.db.models import Case, Count, F, Q, When
-from django.db.models.functions import TruncMonth
+from django.db.models.functions import Coalesce, TruncMonth
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -527,13 +527,30 @@ class CommentQuerySet(models.QuerySet["Comment"]):
         """Those that count."""
         return self.filter(status=Comment.Status.VISIBLE)
 
-    def on_page(self) -> Self:
-        """What the article's page shows, in the order of the floors: those visible, and the gaps of deleted ones."""
+    def shown_to(self, reader: User | None = None, *, moderates: bool = False) -> Self:
+        """What the article's page shows: those visible, and the gaps of deleted ones.
+
+        Those that wait or are hidden are shown to the `reader` who wrote them, and to whoever `moderates`.
+        """
+        if moderates:
+            return self
+        shown = Q(status__in=[Comment.Status.VISIBLE, Comment.Status.DELETED])
+        return self.filter(shown if reader is None else shown | Q(author=reader))
+
+    def threaded(self) -> Self:
+        """In the order of the page: thread by thread, and within one by floor; with what a comment shows."""
         return (
-            self.filter(status__in=[Comment.Status.VISIBLE, Comment.Status.DELETED])
-            .select_related("author", "parent", "parent__author")
+            self.select_related("author", "parent", "parent__author")
             .defer("author__password", "author__bio", "parent__author__password", "parent__author__bio")
-            .order_by("floor")
+            .alias(within=Coalesce("thread", "floor"))
+            .order_by("within", "floor")
+        )
+
+    def before(self, comment: Comment) -> Self:
+        """Those that stand before `comment` in that order."""
+        thread = comment.thread or comment.floor
+        return self.alias(within=Coalesce("thread", "floor")).filter(
+            Q(within__lt=thread) | Q(within=thread, floor__lt=comment.floor)
         )
 
 
@@ -571,6 +588,8 @@ class Comment(models.Model):
         verbose_name=_("in reply to"),
     )
     floor = models.PositiveIntegerField(_("floor"), editable=False)
+    # The floor of the comment that began the thread, its own for that one. NULL, from a release before: its own.
+    thread = models.PositiveIntegerField(null=True, editable=False)
     body = models.TextField(_("text"), validators=[MaxLengthValidator(LONGEST_COMMENT)], help_text=_("Markdown."))
     body_html = models.TextField(editable=False, blank=True)
     rendered_with = models.PositiveIntegerField(default=0, db_default=0, editable=False)
@@ -579,6 +598,8 @@ class Comment(models.Model):
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     edited_at = models.DateTimeField(_("edited at"), null=True, blank=True, editable=False)
+    # Of the empty form that it came from: a form sent twice makes one comment.
+    form_key = models.UUIDField(null=True, editable=False)
 
     objects: ClassVar[models.Manager[Comment]] = CommentQuerySet.as_manager()
 
@@ -596,6 +617,7 @@ class Comment(models.Model):
             ),
             models.CheckConstraint(condition=~Q(parent=F("id")), name="comment_not_its_own_parent"),
             models.CheckConstraint(condition=Q(status="deleted") | ~Q(body=""), name="comment_says_something"),
+            models.UniqueConstraint(fields=["author", "form_key"], name="comment_form_sent_once"),
         ]
         indexes = [
             models.Index(
@@ -607,25 +629,59 @@ class Comment(models.Model):
         return f"#{self.floor}"
 
     def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save; a whole save renders first."""
+        """Save; a whole save finds the thread and renders first."""
         if update_fields is None:
+            self.join_thread()
             self.render()
         super().save(update_fields=update_fields, **kwargs)
 
     def get_absolute_url(self) -> str:
-        """Its place on the article's page. Long threads have several pages; the first is right for all but those."""
-        return f"{self.article.get_absolute_url()}#floor-{self.floor}"
+        """An address that leads to its place, on whichever page of the article that is by then."""
+        return reverse("blog:comment", args=[self.pk])
 
     @property
     def quoted(self) -> Comment | None:
         """The comment it answers, where that may be shown."""
         return self.parent if self.parent is not None and self.parent.status == self.Status.VISIBLE else None
 
+    @property
+    def is_reply(self) -> bool:
+        """Whether it stands on the second level."""
+        return self.thread not in (None, self.floor)
+
+    def join_thread(self) -> None:
+        """Find the thread of a new comment."""
+        if self.thread is None:
+            self.thread = (self.parent.thread or self.parent.floor) if self.parent is not None else self.floor
+
     def render(self) -> None:
         """Render the body."""
         self.body = clean_text(self.body)
         self.body_html = rendering.render_comment(self.body)
         self.rendered_with = rendering.VERSION
+
+
+class Block(models.Model):
+    """That an author does not let a reader comment on any of the author's articles."""
+
+    # The constraints are migration 0006's, which cascade: a release without this table may delete accounts.
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, db_constraint=False, db_index=False, related_name="blocks"
+    )
+    reader = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_constraint=False, related_name="blocked_by")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("blocked reader")
+        verbose_name_plural = _("blocked readers")
+        ordering = ("-pk",)
+        constraints = [
+            models.UniqueConstraint(fields=["author", "reader"], name="block_once"),
+            models.CheckConstraint(condition=~Q(author=F("reader")), name="block_somebody_else"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.author_id}: {self.reader_id}"
 
 
 class Vote(models.Model):

@@ -314,6 +314,7 @@ def load_comments(sample: Sample, people: Mapping[str, User], articles: Mapping[
                 body=said.body.strip(),
                 created_at=said.at,
             )
+            comment.join_thread()
             comment.render()
             floors.append(comment)
         comments += floors

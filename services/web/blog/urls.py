@@ -6,7 +6,7 @@ from django.contrib.sitemaps.views import index as sitemap_index
 from django.contrib.sitemaps.views import sitemap
 from django.urls import path, register_converter
 
-from blog import converters, feeds, former, sitemaps, views
+from blog import converters, feeds, former, responding, sitemaps, views
 
 register_converter(converters.UsernameConverter, "username")
 register_converter(converters.SlugConverter, "uslug")
@@ -34,6 +34,12 @@ urlpatterns = [
     path("tag/<uslug:slug>/", views.tag, name="tag"),
     path("tag/<uslug:slug>/feed.atom", views.read_only(feeds.TagFeed()), name="tag_feed"),
     path("tag/<uslug:slug>/feed.rss", views.read_only(feeds.TagRss()), name="tag_rss"),
+    path("comments/<id:pk>/", responding.permalink, name="comment"),
+    path("comments/<id:pk>/edit/", responding.edit, name="comment_edit"),
+    path("comments/<id:pk>/delete/", responding.delete, name="comment_delete"),
+    path("comments/<id:pk>/moderate/", responding.moderate, name="comment_moderate"),
+    path("comments/on/<id:pk>/", responding.write, name="comment_write"),
+    path("votes/<id:pk>/", responding.vote, name="vote"),
     path("<year:year>/<month:month>/", views.month, name="month"),
     path("<username:username>/", views.author, name="author"),
     path("<username:username>/feed.atom", views.read_only(feeds.AuthorFeed()), name="author_feed"),

@@ -20,8 +20,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from blog import structured_data
-from blog.models import Article, ArticleQuerySet, Blog, Category, Tag
+from blog import discussion, structured_data
+from blog.forms import CommentForm
+from blog.models import Article, ArticleQuerySet, Blog, Category, Comment, Tag
 from blog.search import LONGEST_QUERY, MOST_FOUND, Search
 from blog.text import clean_line, folded
 
@@ -53,13 +54,17 @@ def page(view: View) -> View:
 
 
 def paged(
-    request: HttpRequest, items: QuerySet[Any] | Sequence[Any], per_page: int = PER_PAGE, total: int | None = None
+    request: HttpRequest,
+    items: QuerySet[Any] | Sequence[Any],
+    per_page: int = PER_PAGE,
+    total: int | None = None,
+    page: int | None = None,
 ) -> dict[str, Any]:
-    """The page of `items` that `?page=` names, as `page_obj` and `page_range`; 404 for one that is not there.
+    """The page of `items` that `page` or else `?page=` names, as `page_obj` and `page_range`; 404 for none such.
 
     `total` is how many items there are, where that is known already and need not be asked.
     """
-    number = request.GET.get("page", "1")
+    number = request.GET.get("page", "1") if page is None else str(page)
     # int() takes more than digits, and its digits of other scripts would be second addresses of the same page.
     if not number.isascii() or not number.isdigit() or len(number) > 9:
         raise Http404("no such page")
@@ -296,42 +301,72 @@ def author_month(request: HttpRequest, username: str, year: int, month: int) -> 
 def article(request: HttpRequest, username: str, reference: tuple[int, str]) -> HttpResponse:
     """An article with its comments. Under another name or slug than its own it is redirected to its address."""
     number, slug = reference
-    found = get_object_or_404(
-        published().select_related("author", "author__blog", "category").prefetch_related("tags").defer("body"),
-        pk=number,
-    )
-    address = found.get_absolute_url()
+    found = get_object_or_404(discussion.readable(request), pk=number)
     if (username, slug) != (found.author.username, found.slug):
-        return HttpResponsePermanentRedirect(address)
+        return HttpResponsePermanentRedirect(found.get_absolute_url())
+    return article_page(request, found, comments_of(request, found))
+
+
+def comments_of(
+    request: HttpRequest, article: Article, form: CommentForm | None = None, focus: Comment | None = None
+) -> dict[str, Any]:
+    """What the page of `article` (from discussion.readable) shows below it: votes, comments, the form.
+
+    `form` is one that was sent and is shown again, `focus` a comment whose page is wanted and that is pointed out.
+    """
+    reader = discussion.reader_of(request)
+    moderates = discussion.may_moderate(reader, article)
+    shown = article.comments.shown_to(reader, moderates=moderates)
+    page_number = None if focus is None else discussion.page_of(shown, focus, COMMENTS_PER_PAGE)
+    paging = paged(request, shown.threaded(), COMMENTS_PER_PAGE, page=page_number)
+    comments = list(paging["page_obj"])
+    may_comment = discussion.may_comment(reader, article)
+    answered = None
+    if may_comment and form is None:
+        wanted = request.GET.get("reply", "") if request.method in ("GET", "HEAD") else ""
+        answered = discussion.answerable(article, comments, wanted)
+        form = CommentForm(answers=answered is not None, parent=answered.pk if answered else None)
+    elif form is not None:
+        answered = discussion.answerable(article, comments, str(form["parent"].value() or ""))
+    return {
+        **paging,
+        "article": article,
+        "path": article.get_absolute_url(),
+        "comments": comments,
+        "threads": discussion.threads(comments, reader, article, moderates=moderates, focus=focus),
+        "may_comment": may_comment,
+        "form": form,
+        "answered": answered,
+        # Below the comment that is answered, where that is on this page.
+        "form_below": answered.pk if answered is not None and answered in comments else None,
+    }
+
+
+def article_page(request: HttpRequest, found: Article, below: dict[str, Any], status: int = 200) -> HttpResponse:
+    """The page of an article, with what comments_of() gave."""
     of_author = published().filter(author_id=found.author_id).select_related("author").defer("body", "body_html")
-    canonical_url = found.canonical_url or f"{settings.SITE_URL}{address}"
-    comments = paged(request, found.comments.on_page(), COMMENTS_PER_PAGE)
+    canonical_url = found.canonical_url or f"{settings.SITE_URL}{found.get_absolute_url()}"
     earlier = Q(published_at=found.published_at, pk__lt=found.pk) | Q(published_at__lt=found.published_at)
     later = Q(published_at=found.published_at, pk__gt=found.pk) | Q(published_at__gt=found.published_at)
-    return render(
-        request,
-        "blog/article.html",
-        {
-            **comments,
-            "article": found,
-            "comments": list(comments["page_obj"]),
-            "previous": of_author.filter(earlier).newest().first(),
-            "next": of_author.filter(later).order_by("published_at", "pk").first(),
-            "related": list(
-                published()
-                .related_to(found)
-                .select_related("author")
-                .only("title", "slug", "language", "published_at", "author__username")[:RELATED]
-            ),
-            "canonical_url": canonical_url,
-            "structured_data": structured_data.article(found, canonical_url),
-        },
-    )
+    context = {
+        **below,
+        "previous": of_author.filter(earlier).newest().first(),
+        "next": of_author.filter(later).order_by("published_at", "pk").first(),
+        "related": list(
+            published()
+            .related_to(found)
+            .select_related("author")
+            .only("title", "slug", "language", "published_at", "author__username")[:RELATED]
+        ),
+        "canonical_url": canonical_url,
+        "structured_data": structured_data.article(found, canonical_url),
+    }
+    return render(request, "blog/article.html", context, status=status)
 
 
 @read_only
 def robots(request: HttpRequest) -> HttpResponse:
     """What crawlers may not ask for, and where they find the rest."""
     sitemap = f"{settings.SITE_URL}{reverse('blog:sitemap')}"
-    text = f"User-agent: *\nDisallow: /admin/\nDisallow: /search/\n\nSitemap: {sitemap}\n"
+    text = f"User-agent: *\nDisallow: /admin/\nDisallow: /search/\nDisallow: /comments/\n\nSitemap: {sitemap}\n"
     return HttpResponse(text, content_type="text/plain; charset=utf-8")

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django_tasks",
     "django_tasks_db",
     "csp",
+    "django_htmx",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -44,6 +45,7 @@ INSTALLED_APPS = [
     "config",
     "accounts",
     "blog",
+    "notices",
     "uploads",
     "moderation",
 ]
@@ -56,6 +58,8 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "config.htmx.HtmxErrorsMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -78,6 +82,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "config.context.site",
+                "notices.context.notices",
             ],
             # Django caches in DEBUG too: then an edited template would need a reload to be seen.
             "loaders": LOADERS if DEBUG else [("django.template.loaders.cached.Loader", LOADERS)],

@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from blog.desk import shared
 from config import mailbox
 from config.preferences import set_language, set_theme
+from notices.views import unsubscribe
 
 # One log-in for everybody, with its limits and second factors; who is logged in without the right to it gets 403.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -24,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("preferences/theme/", set_theme, name="set_theme"),
     path("write/", include("blog.desk_urls")),
     path("report/", include("moderation.urls")),
+    path("notifications/", include("notices.urls")),
+    re_path(r"^unsubscribe/(?P<token>[\w.=-]{1,200})/$", unsubscribe, name="unsubscribe"),
     re_path(r"^preview/(?P<token>[0-9a-f]{64})/$", shared, name="shared"),
     # Only in DEBUG (Django sees to that): the proxy serves /static/ itself where it has the collected files.
     *staticfiles_urlpatterns(),

@@ -223,8 +223,8 @@ QUERIES = {
     "/account/login/": 0,
     "/account/signup/": 0,
     "/account/password/reset/": 0,
-    "/account/": 3,  # session, user; the form's own user
-    "/account/2fa/": 4,  # session, user; the factors, whether there are any
+    "/account/": 4,  # session, user; the form's own user; unread notifications
+    "/account/2fa/": 5,  # session, user; the factors, whether there are any; unread notifications
 }
 
 

@@ -305,12 +305,12 @@ def test_the_pages_keep_the_filter(ann: Client) -> None:
 # --- How much each page asks of the database
 
 QUERIES = {
-    "/write/": 8,  # session, user; counts, how many, articles, their tags; categories, tags
-    "/write/new/": 5,  # session, user; unsaved text, categories, pictures for a cover
-    "/write/ID/": 7,  # ... and the article, its tags
-    "/write/ID/revisions/": 5,  # session, user; article; how many, revisions
-    "/write/ID/revisions/REVISION/": 5,  # session, user; article; revision, the one before
-    "/write/ID/links/": 4,  # session, user; article; links
+    "/write/": 10,  # session, user; counts, how many, articles, their tags; categories, tags; waiting; unread
+    "/write/new/": 6,  # session, user; unsaved text, categories, pictures for a cover; unread notifications
+    "/write/ID/": 8,  # ... and the article, its tags
+    "/write/ID/revisions/": 6,  # session, user; article; how many, revisions
+    "/write/ID/revisions/REVISION/": 6,  # session, user; article; revision, the one before
+    "/write/ID/links/": 5,  # session, user; article; links
 }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group
 from django.test import Client
-from moderation.models import Report
-from moderation.roles import GROUP
 
 from accounts.models import User
+from moderation.models import Report
+from moderation.roles import GROUP
 from tests.web.builders import a_user
 
 PEOPLE = ("", "other", "ann", "staff", "moderator", "chief")

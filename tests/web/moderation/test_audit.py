@@ -10,12 +10,12 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
-from moderation import audit
-from moderation.migrations import __name__ as migrations
-from moderation.models import AuditEntry
 
 from accounts.models import User
 from blog.models import Tag
+from moderation import audit
+from moderation.migrations import __name__ as migrations
+from moderation.models import AuditEntry
 from tests.database import ENVIRONMENT, SECRETS
 from tests.web.accounts.people import PASSWORD, a_member, log_in, prove_again, sign_up
 from tests.web.builders import a_comment, a_user, an_article

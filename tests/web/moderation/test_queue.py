@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from moderation import reporting
-from moderation.models import AuditEntry, Report
 
 from blog.models import Article, Comment
+from moderation import reporting
+from moderation.models import AuditEntry, Report
 from tests.web.builders import a_comment, a_user, an_article
 from tests.web.moderation.people import PEOPLE, a_person, a_report, browser_of
 

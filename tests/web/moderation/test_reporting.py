@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from moderation import reporting
-from moderation.models import LONGEST_TEXT, Report
 
 from accounts.models import User
 from blog.models import Article, Comment
 from config import limits
+from moderation import reporting
+from moderation.models import LONGEST_TEXT, Report
 from tests.web.builders import a_comment, a_user, an_article, later
 from tests.web.moderation.people import PEOPLE, a_report, browser_of
 

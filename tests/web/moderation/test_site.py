@@ -11,13 +11,13 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
 from django.test import Client
-from moderation import roles
-from moderation.site import Audited
 
 from accounts.models import User
 from blog import voting
 from blog.models import Article, Comment, PreviewLink, Revision
 from config.models import OutgoingMail
+from moderation import roles
+from moderation.site import Audited
 from tests.web.accounts.people import PASSWORD, a_member, log_in
 from tests.web.builders import a_category, a_comment, a_user, an_article, later
 from tests.web.moderation.people import a_person, a_report, browser_of

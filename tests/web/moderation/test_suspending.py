@@ -13,10 +13,10 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from moderation.models import AuditEntry
 
 from accounts import suspending
 from accounts.models import User
+from moderation.models import AuditEntry
 from tests.web.accounts.people import PASSWORD, a_member, log_in
 from tests.web.builders import a_user, an_article, later
 from tests.web.moderation.people import a_person, browser_of
