@@ -34,8 +34,12 @@ from accounts.models import User
 from blog import sharing, writing
 from blog.models import Article
 from blog.writing import Submission
+from moderation import reporting
+from notices import unsubscribing
+from notices.models import Kind, Notice
 from tests.web.accounts.people import a_member
 from tests.web.builders import a_category, a_comment, a_user, an_article
+from tests.web.uploads.making import a_picture
 
 # Only there in development, where the resolver of the tests has them not.
 DEVELOPMENT = ("static/", "mail/", "__debug__/")
@@ -136,7 +140,10 @@ class World:
         self.neighbour = an_article(self.owner, "Another title", tags=("nginx",))
         self.trashed = writing.trash(self.written("Thrown away"))
         self.comment = a_comment(self.article, a_user("reader"))
-        a_comment(self.article, self.owner, parent=self.comment)
+        self.reply = a_comment(self.article, self.owner, parent=self.comment)
+        self.notice = Notice.objects.create(recipient=self.owner, kind=Kind.COMMENT, comment=self.comment)
+        self.picture = a_picture(self.owner)
+        self.report = reporting.report(self.comment, "comment", a_user("reporter"), "spam", "Look at it.")
         self.session = UserSession.objects.create(user=self.owner, ip="192.0.2.1", session_key="k" * 32, user_agent="A")
         self.passkey = Authenticator.objects.create(
             user=self.owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Telephone", "credential": a_credential()}
@@ -180,6 +187,12 @@ class World:
                 "uidb36": user_pk_to_url_str(self.owner),
                 "key": default_token_generator.make_token(User.objects.get(pk=self.owner.pk)),
             },
+            "comments/<id:pk>/": {"pk": self.comment.pk if "moderate" in path else self.reply.pk},
+            "notifications/": {"pk": self.notice.pk},
+            "report/": {"kind": "comment", "pk": self.comment.pk},
+            "admin/moderation/report/": {"kind": "comment", "pk": self.comment.pk},
+            "unsubscribe/": {"token": unsubscribing.address(self.owner, Kind.COMMENT).split("/")[-2]},
+            "write/pictures/": {"pk": self.picture.pk},
             "write/<id:pk>/revisions/": {"number": about.revisions.latest("pk").pk},
             "write/<id:pk>/links/": {"number": about.preview_links.get().pk},
         }.items():

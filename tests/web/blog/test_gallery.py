@@ -155,9 +155,9 @@ def test_a_deleted_picture_is_no_cover_any_more(ann: Client, media: Any) -> None
 
 
 QUERIES = {
-    PAGE: 6,  # session, user; bytes used, how many, pictures, their uses with the articles
-    f"{PAGE}ID/": 5,  # session, user; picture (whose, what), its uses
-    f"{PAGE}ID/delete/": 5,
+    PAGE: 7,  # session, user, unread notifications; bytes used, how many, pictures, their uses with the articles
+    f"{PAGE}ID/": 6,  # session, user, unread notifications; picture (whose, what), its uses
+    f"{PAGE}ID/delete/": 6,
 }
 
 
