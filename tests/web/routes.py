@@ -180,6 +180,7 @@ class World:
                 "uidb36": user_pk_to_url_str(self.owner),
                 "key": default_token_generator.make_token(User.objects.get(pk=self.owner.pk)),
             },
+            "write/categories/": {"pk": self.category.pk},
             "write/<id:pk>/revisions/": {"number": about.revisions.latest("pk").pk},
             "write/<id:pk>/links/": {"number": about.preview_links.get().pk},
         }.items():
