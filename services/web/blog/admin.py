@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from blog import commenting, writing
 from blog.desk import user_of
-from blog.models import Article, ArticleTag, Blog, Category, Comment, PreviewLink, Revision, Tag, Vote
+from blog.models import Article, ArticleTag, Block, Blog, Category, Comment, PreviewLink, Revision, Tag, Vote
 from blog.search import Search
 from blog.text import clean_line
 from moderation.site import Kept
@@ -234,6 +234,19 @@ class BlogAdmin(admin.ModelAdmin):
     list_select_related = ("author",)
     search_fields = ("title", "author__username")
     autocomplete_fields = ("author",)
+
+
+@admin.register(Block)
+class BlockAdmin(Kept, admin.ModelAdmin):
+    """Whom authors do not let comment. It is theirs to change."""
+
+    list_display = ("author", "reader", "created_at")
+    list_select_related = ("author", "reader")
+    list_filter = ("created_at",)
+    search_fields = ("=author__username", "=reader__username")
+    search_help_text = _("A whole username.")
+    ordering = ("-pk",)
+    fields = readonly_fields = ("author", "reader", "created_at")
 
 
 @admin.register(Vote)
