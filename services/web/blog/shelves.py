@@ -40,7 +40,7 @@ class CategoryForm(forms.Form):
         super().__init__(data, initial={"name": category.name, "slug": category.slug}, use_required_attribute=False)
         self.category = category
         self.others = Category.objects.filter(author=category.author_id).exclude(pk=category.pk)
-        if category.pk is None:
+        if category._state.adding:
             del self.fields["slug"]
 
     def clean_name(self) -> str:
@@ -174,7 +174,7 @@ def blog(request: HttpRequest) -> HttpResponse:
     """What one's blog is called."""
     author = user_of(request)
     stored = Blog.objects.filter(author=author).values("title", "tagline").first()
-    form = BlogForm(request.POST if request.method == "POST" else None, initial=stored or {})
+    form = BlogForm(request.POST if request.method == "POST" else None, initial=dict(stored or {}))
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["title"]:
             Blog.objects.update_or_create(author=author, defaults=form.cleaned_data)
