@@ -193,6 +193,7 @@ class World:
             "admin/moderation/report/": {"kind": "comment", "pk": self.comment.pk},
             "unsubscribe/": {"token": unsubscribing.address(self.owner, Kind.COMMENT).split("/")[-2]},
             "write/pictures/": {"pk": self.picture.pk},
+            "write/categories/": {"pk": self.category.pk},
             "write/<id:pk>/revisions/": {"number": about.revisions.latest("pk").pk},
             "write/<id:pk>/links/": {"number": about.preview_links.get().pk},
         }.items():

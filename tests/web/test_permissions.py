@@ -60,6 +60,10 @@ write/                                                 login/login 200/405     2
 write/new/                                             login/login 200/422     200/422     200/422     200/422
 write/new/autosave/                                    login/login 405/200     405/200     405/200     405/200
 write/new/discard/                                     login/login 405/302     405/302     405/302     405/302
+write/blog/                                           login/login 200/302     200/302     200/302     200/302
+write/categories/                                     login/login 200/422     200/422     200/422     200/422
+write/categories/<id:pk>/                             login/login 404/404     200/422     404/404     404/404
+write/categories/<id:pk>/delete/                      login/login 404/404     200/302     404/404     404/404
 write/preview/                                         login/login 405/200     405/200     405/200     405/200
 write/<id:pk>/                                         login/login 404/404     200/422     404/404     200/422
 write/<id:pk>/autosave/                                login/login 405/404     405/200     405/404     405/200

@@ -6,8 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.account.stages import EmailVerificationStage
 from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import get_language
@@ -54,6 +57,18 @@ class AccountAdapter(DefaultAccountAdapter):
         if commit:
             user.save()
         return user
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """As allauth's, in one transaction; False if the account was removed meanwhile (accounts.unverified)."""
+        with transaction.atomic():
+            # All of the user's, in one order: allauth changes the one that was primary, too.
+            held = EmailAddress.objects.select_for_update().filter(user=email_address.user_id).order_by("pk")
+            if not held and not User.objects.filter(pk=email_address.user_id).exists():
+                failed, about = "account/messages/email_confirmation_failed.txt", {"email": email_address.email}
+                self.add_message(request, messages.ERROR, failed, about)
+                return False
+            confirmed: bool = super().confirm_email(request, email_address)
+            return confirmed
 
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
         """What somebody suspended is told, after the right password or passkey and only then."""

@@ -16,7 +16,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from blog import commenting, writing
-from blog.models import Article, ArticleTag, Blog, Category, Comment, PreviewLink, Revision, Tag, Vote
+from blog.desk import user_of
+from blog.models import Article, ArticleTag, Block, Blog, Category, Comment, PreviewLink, Revision, Tag, Vote
 from blog.search import Search
 from blog.text import clean_line
 from moderation.site import Kept
@@ -201,12 +202,12 @@ class CommentAdmin(admin.ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Comment) -> None:
         """Empty it. The row stays: its floor would be lost to those who refer to it."""
-        commenting.set_status(obj, Comment.Status.DELETED)
+        commenting.set_status(obj, Comment.Status.DELETED, by=user_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Comment]) -> None:
         """Likewise, for the action on several."""
         for comment in queryset:
-            commenting.set_status(comment, Comment.Status.DELETED)
+            commenting.set_status(comment, Comment.Status.DELETED, by=user_of(request))
 
     def save_model(self, request: HttpRequest, obj: Comment, form: Any, change: bool) -> None:
         """Only the text can be changed here."""
@@ -216,13 +217,13 @@ class CommentAdmin(admin.ModelAdmin):
     def show(self, request: HttpRequest, comments: QuerySet[Comment]) -> None:
         """Make them visible; deleted ones have no text left to show."""
         for comment in comments.exclude(status=Comment.Status.DELETED):
-            commenting.set_status(comment, Comment.Status.VISIBLE)
+            commenting.set_status(comment, Comment.Status.VISIBLE, by=user_of(request))
 
     @admin.action(description=_("Hide the selected comments"), permissions=["hide"])
     def hide(self, request: HttpRequest, comments: QuerySet[Comment]) -> None:
         """Hide them from everybody but their writers."""
         for comment in comments.exclude(status=Comment.Status.DELETED):
-            commenting.set_status(comment, Comment.Status.HIDDEN)
+            commenting.set_status(comment, Comment.Status.HIDDEN, by=user_of(request))
 
 
 @admin.register(Blog)
@@ -233,6 +234,19 @@ class BlogAdmin(admin.ModelAdmin):
     list_select_related = ("author",)
     search_fields = ("title", "author__username")
     autocomplete_fields = ("author",)
+
+
+@admin.register(Block)
+class BlockAdmin(Kept, admin.ModelAdmin):
+    """Whom authors do not let comment. It is theirs to change."""
+
+    list_display = ("author", "reader", "created_at")
+    list_select_related = ("author", "reader")
+    list_filter = ("created_at",)
+    search_fields = ("=author__username", "=reader__username")
+    search_help_text = _("A whole username.")
+    ordering = ("-pk",)
+    fields = readonly_fields = ("author", "reader", "created_at")
 
 
 @admin.register(Vote)

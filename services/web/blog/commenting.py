@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,9 +15,18 @@ from accounts.models import User
 from blog import counters
 from blog.models import LONGEST_COMMENT, Article, Block, Comment
 from blog.text import clean_text
+from moderation import audit
+from moderation.models import Report
 
 # How long the writer of a comment may change it.
 EDIT_WINDOW = timedelta(minutes=15)
+# What a new status is called in the audit log.
+RECORDED = {
+    Comment.Status.VISIBLE: "comment.shown",
+    Comment.Status.PENDING: "comment.hidden",
+    Comment.Status.HIDDEN: "comment.hidden",
+    Comment.Status.DELETED: "comment.deleted",
+}
 
 # Sent in the transaction that writes: `comment` is new, visible or waiting.
 comment_written = Signal()
@@ -25,7 +35,7 @@ comment_approved = Signal()
 
 
 class CommentingError(Exception):
-    """This comment may not be written; `code` says why: closed, unpublished, blocked, empty, long, parent, late."""
+    """It may not be done; `code` says why: closed, unpublished, blocked, empty, long, parent, late, taken_away."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -103,22 +113,36 @@ def locked_comment(comment: Comment) -> Comment:
     return stored
 
 
+def taken_away(comments: Iterable[Comment], by: User) -> frozenset[int]:
+    """The ids of those that a moderator hid upon a report, and that `by`, who is none, may therefore not show again."""
+    hidden = [comment.pk for comment in comments if comment.status == Comment.Status.HIDDEN]
+    if not hidden or (by.is_staff and any(map(by.has_perm, ("blog.change_comment", "moderation.hide_comment")))):
+        return frozenset()
+    reports = Report.objects.filter(kind=Report.Kind.COMMENT, target_id__in=hidden).removing()
+    return frozenset(reports.values_list("target_id", flat=True))
+
+
 @transaction.atomic
 def set_status(comment: Comment, status: Comment.Status, by: User | None = None) -> Comment:
-    """Show, hide or delete `comment`; returns it as stored now. `by` is who does.
+    """Show, hide or delete `comment`; returns it as stored now. `by` is who does: the audit log keeps it.
 
-    A deleted one keeps its floor, loses its text, and stays deleted whatever is asked of it.
+    A deleted one keeps its floor, loses its text, and stays deleted whatever is asked of it. Raises CommentingError
+    (taken_away) for one that only a moderator may show again.
     """
     stored = locked_comment(comment)
-    waited = stored.status == Comment.Status.PENDING
-    if stored.status == Comment.Status.DELETED:
+    approved = stored.status == Comment.Status.PENDING and status == Comment.Status.VISIBLE
+    if stored.status in (Comment.Status.DELETED, status):
         return stored
+    if by is not None and status == Comment.Status.VISIBLE and taken_away([stored], by):
+        raise CommentingError("taken_away")
     stored.status = status
     if status == Comment.Status.DELETED:
         stored.body = stored.body_html = ""
     stored.save(update_fields=["status", "body", "body_html"])
     counters.recount([stored.article_id])
-    if waited and status == Comment.Status.VISIBLE:
+    if by is not None:
+        audit.record("comment.approved" if approved else RECORDED[status], stored, actor=by)
+    if approved:
         comment_approved.send(sender=Comment, comment=stored, by=by)
     return stored
 
@@ -152,13 +176,19 @@ def edit(comment: Comment, body: str, by: User | None = None) -> Comment:
     return stored
 
 
+@transaction.atomic
 def block(author: User, reader: User) -> None:
     """Do not let `reader` comment on `author`'s articles any more. Raises ValueError for oneself."""
     if author.pk == reader.pk:
         raise ValueError("nobody blocks themselves")
-    Block.objects.get_or_create(author=author, reader=reader)
+    _block, is_new = Block.objects.get_or_create(author=author, reader=reader)
+    if is_new:
+        audit.record("user.blocked", reader, actor=author)
 
 
-def unblock(author: User, reader_id: int) -> None:
-    """Let that reader comment again. One who may is what was asked for."""
-    Block.objects.filter(author=author, reader=reader_id).delete()
+@transaction.atomic
+def unblock(author: User, reader: User) -> None:
+    """Let `reader` comment again. One who may is what was asked for."""
+    deleted, _by_model = Block.objects.filter(author=author, reader=reader).delete()
+    if deleted:
+        audit.record("user.unblocked", reader, actor=author)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from blog import converters, desk, gallery, moderating  # noqa: F401  (converters registers <id:…>)
+from blog import converters, desk, gallery, moderating, shelves  # noqa: F401  (converters registers <id:…>)
 
 app_name = "desk"
 urlpatterns = [
@@ -14,6 +14,10 @@ urlpatterns = [
     path("new/discard/", desk.discard, name="discard_new"),
     path("comments/", moderating.comments, name="comments"),
     path("blocked/", moderating.blocked, name="blocked"),
+    path("blog/", shelves.blog, name="blog"),
+    path("categories/", shelves.categories, name="categories"),
+    path("categories/<id:pk>/", shelves.category, name="category"),
+    path("categories/<id:pk>/delete/", shelves.delete_category, name="delete_category"),
     path("preview/", desk.preview, name="preview"),
     path("pictures/", gallery.pictures, name="pictures"),
     path("pictures/<id:pk>/", gallery.picture, name="picture"),

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Subquery
 from django.http import HttpRequest
 
 from accounts.models import User
-from blog.commenting import may_edit
+from blog.commenting import may_edit, taken_away
 from blog.models import Article, ArticleQuerySet, Block, Comment, CommentQuerySet, Vote
 
 
@@ -63,6 +63,8 @@ class Shown:
     may_edit: bool = False
     may_delete: bool = False
     may_moderate: bool = False
+    # Whether a moderator took it away, so that the article's author cannot show it again.
+    is_taken_away: bool = False
     may_block: bool = False
     # Whether it is pointed out, as what has just been written.
     has_focus: bool = False
@@ -87,8 +89,12 @@ def shown(
     moderates: bool,
     here: frozenset[int] = frozenset(),
     focus: Comment | None = None,
+    taken_away: frozenset[int] = frozenset(),
 ) -> Shown:
-    """`comment` as `reader` sees it on a page that has the comments with the ids `here`."""
+    """`comment` as `reader` sees it on a page that has the comments with the ids `here`.
+
+    `taken_away` are the ids of those that `reader` may not show again (blog.commenting).
+    """
     parent = comment.quoted
     root_is_here = parent is not None and parent.pk in here and parent.floor == comment.thread
     is_there = comment.status != Comment.Status.DELETED
@@ -98,7 +104,8 @@ def shown(
         may_reply=comment.status == Comment.Status.VISIBLE and may_comment(reader, article),
         may_edit=is_there and reader is not None and may_edit(comment, reader),
         may_delete=is_there and own,
-        may_moderate=is_there and moderates,
+        may_moderate=is_there and moderates and comment.pk not in taken_away,
+        is_taken_away=comment.pk in taken_away,
         may_block=comment.author is not None
         and not own
         and reader is not None
@@ -120,10 +127,11 @@ def threads(
 ) -> list[Thread]:
     """The comments of a page, in the order of CommentQuerySet.threaded(), by thread."""
     here = frozenset(comment.pk for comment in comments)
+    taken = taken_away(comments, reader) if moderates and reader is not None else frozenset()
     found: dict[int, Thread] = {}
     for comment in comments:
         thread = found.setdefault(comment.thread or comment.floor, Thread())
-        seen = shown(comment, reader, article, moderates=moderates, here=here, focus=focus)
+        seen = shown(comment, reader, article, moderates=moderates, here=here, focus=focus, taken_away=taken)
         if comment.is_reply:
             thread.answers.append(seen)
         else:

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,10 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
-from blog import views
+from blog import views, writing
 from blog.desk import user_of, writer
 from blog.forms import Line
-from blog.models import Article
 from config import limits
 from uploads import decoding, storing
 from uploads.models import LONGEST_ALT, Picture, Use
@@ -142,9 +140,6 @@ def delete_picture(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         context = {"picture": with_uses(Picture.objects.filter(pk=pk)).get()}
         return render(request, "desk/delete_picture.html", context)
-    with transaction.atomic():
-        no_cover = {"cover": "", "cover_width": None, "cover_height": None, "cover_ready": False}
-        Article.objects.filter(picture_uses__picture=found, cover=found.name).update(**no_cover)
-        storing.remove(found)
+    writing.take_picture_out(found)
     messages.success(request, _("The picture is deleted."))
     return redirect("desk:pictures")

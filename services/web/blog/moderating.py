@@ -10,11 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadReque
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from blog import commenting, discussion, views
+from blog.commenting import CommentingError
 from blog.desk import user_of, writer
 from blog.models import Block, Comment, CommentQuerySet
 
@@ -24,6 +25,7 @@ STATES = {
     "visible": Comment.Status.VISIBLE,
     "hidden": Comment.Status.HIDDEN,
 }
+TAKEN_AWAY = gettext_lazy("A moderator took this comment away: only a moderator can show it again.")
 
 
 def own_comments(request: HttpRequest) -> CommentQuerySet:
@@ -44,18 +46,20 @@ def comments(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "waiting")
     if state not in STATES:
         raise Http404("no such state")
-    own = own_comments(request)
+    own, moderator = own_comments(request), user_of(request)
     if request.method == "POST":
         return decide(request, own)
     names = {"waiting": _("Waiting"), "visible": _("Visible"), "hidden": _("Hidden")}
     counts = own.aggregate(**{name: Count("pk", Q(status=status)) for name, status in STATES.items()})
     found = own.filter(status=STATES[state]).select_related("author", "article__author")
     found = found.defer("article__body", "article__body_html", "author__bio", "author__password").order_by("-pk")
+    paging = views.paged(request, found, PER_PAGE, total=counts[state])
     context: dict[str, Any] = {
-        **views.paged(request, found, PER_PAGE, total=counts[state]),
+        **paging,
+        "taken_away": commenting.taken_away(paging["page_obj"], moderator),
         "state": state,
         "of_all": request.GET.get("of") == "all",
-        "moderates_all": discussion.moderates_all(user_of(request)),
+        "moderates_all": discussion.moderates_all(moderator),
         "states": [(name, label, counts[name]) for name, label in names.items()],
     }
     return render(request, "desk/comments.html", context)
@@ -69,14 +73,21 @@ def decide(request: HttpRequest, own: CommentQuerySet) -> HttpResponse:
     ticked = [int(pk) for pk in request.POST.getlist("comment")[:100] if pk.isascii() and pk.isdigit() and len(pk) < 19]
     status = Comment.Status.VISIBLE if do == "show" else Comment.Status.HIDDEN
     found = own.filter(pk__in=ticked).exclude(status__in=[status, Comment.Status.DELETED]).order_by("pk")
+    n = refused = 0
     for comment in found:
-        commenting.set_status(comment, status, by=user_of(request))
-    n = len(found)
+        try:
+            commenting.set_status(comment, status, by=user_of(request))
+            n += 1
+        except CommentingError:
+            refused += 1
     if do == "show":
         said = ngettext("%(n)d comment is shown.", "%(n)d comments are shown.", n) % {"n": n}
     else:
         said = ngettext("%(n)d comment is hidden.", "%(n)d comments are hidden.", n) % {"n": n}
-    messages.success(request, said if n else _("Nothing was ticked."))
+    if refused:
+        messages.error(request, TAKEN_AWAY)
+    if n or not refused:
+        messages.success(request, said if n else _("Nothing was ticked."))
     query = request.META.get("QUERY_STRING", "")
     return redirect(f"{reverse('desk:comments')}?{query}" if query else reverse("desk:comments"))
 
@@ -101,7 +112,7 @@ def blocked(request: HttpRequest) -> HttpResponse:
             commenting.block(author, reader)
             messages.success(request, _("%(name)s can no longer comment on your articles.") % {"name": reader.name})
         else:
-            commenting.unblock(author, reader.pk)
+            commenting.unblock(author, reader)
             messages.success(request, _("%(name)s can comment on your articles again.") % {"name": reader.name})
         return redirect("desk:blocked")
     blocks = Block.objects.filter(author=author).select_related("reader").defer("reader__password", "reader__bio")

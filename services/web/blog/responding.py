@@ -31,6 +31,7 @@ def reason(error: CommentingError) -> str:
         "empty": _("A comment needs some words."),
         "long": _("A comment has at most %(limit)d characters.") % {"limit": LONGEST_COMMENT},
         "parent": _("What you answer is no longer there. Sent again, this is a comment of its own."),
+        "taken_away": _("A moderator took this comment away: only a moderator can show it again."),
         "late": _("The time to change this comment is over."),
     }[error.code]
 
@@ -134,16 +135,19 @@ def with_form(request: HttpRequest, article: Article, form: CommentForm, status:
     return views.article_page(request, article, context, status)
 
 
-def changed(request: HttpRequest, comment: Comment, said: str) -> HttpResponse:
+def changed(request: HttpRequest, comment: Comment, said: str, level: int = messages.SUCCESS) -> HttpResponse:
     """The answer to a change of `comment`: it alone for htmx, else the way to its place."""
-    messages.success(request, said)
+    messages.add_message(request, level, said)
     article = article_or_404(request, comment.article_id)
     comment.article = article
     if request.htmx:  # type: ignore[attr-defined]
         reader = user_of(request)
         moderates = discussion.may_moderate(reader, article)
         here = frozenset([comment.parent_id] if comment.parent_id else [])
-        seen = discussion.shown(comment, reader, article, moderates=moderates, here=here, focus=comment)
+        taken = commenting.taken_away([comment], reader) if moderates else frozenset()
+        seen = discussion.shown(
+            comment, reader, article, moderates=moderates, here=here, focus=comment, taken_away=taken
+        )
         return render(request, "blog/_comment.html", swapped({"shown": seen, "article": article}))
     return redirect(place(request, comment, article))
 
@@ -209,7 +213,10 @@ def moderate(request: HttpRequest, pk: int) -> HttpResponse:
     if do not in ("show", "hide"):
         return HttpResponseBadRequest("do is show or hide", content_type="text/plain")
     status = Comment.Status.VISIBLE if do == "show" else Comment.Status.HIDDEN
-    stored = commenting.set_status(comment, status, by=user_of(request))
+    try:
+        stored = commenting.set_status(comment, status, by=user_of(request))
+    except CommentingError as error:
+        return changed(request, comment, reason(error), messages.ERROR)
     return changed(request, stored, _("The comment is shown.") if do == "show" else _("The comment is hidden."))
 
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts.models import User
 from blog.models import Article, ArticleTag, Autosave, Category, Revision, Tag
 from blog.text import clean_line, folded
-from uploads import using
+from uploads import storing, using
+from uploads.models import Picture
 
 
 @dataclass(frozen=True)
@@ -224,3 +225,11 @@ def forget_autosave(article: Article, user: User, tab: str) -> None:
 def discard_autosave(article: Article | None, user: User) -> None:
     """Delete what `user` typed into this article, or into a new one, and never saved."""
     Autosave.objects.filter(user=user, article=article).delete()
+
+
+@transaction.atomic
+def take_picture_out(picture: Picture) -> None:
+    """Delete `picture` with its files, whatever uses it: it is no cover any more, and texts show its description."""
+    no_cover = {"cover": "", "cover_width": None, "cover_height": None, "cover_ready": False}
+    Article.objects.filter(picture_uses__picture=picture, cover=picture.name).update(**no_cover)
+    storing.remove(picture)

@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
+from accounts import unverified
 from config import limits, mail
 from uploads import cleaning
 
@@ -65,6 +66,7 @@ class HeartbeatWorker(Worker):
             limits.sweep()
             mail.sweep()
             cleaning.clean()
+            unverified.sweep()
 
     def run(self) -> None:
         """Work until a signal asks to stop. While the database does not answer it waits, without a heartbeat."""

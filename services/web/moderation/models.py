@@ -25,6 +25,10 @@ class ReportQuerySet(models.QuerySet["Report"]):
         """Those of one object."""
         return self.filter(kind=kind, target_id=target_id)
 
+    def removing(self) -> Self:
+        """Those on which a moderator took away what they are about."""
+        return self.filter(outcome__in=[Report.Outcome.REMOVED, Report.Outcome.BOTH])
+
 
 class Report(models.Model):
     """That a reader finds something wrong. It names its object by kind and id, and so outlives it."""

@@ -93,8 +93,7 @@ def take_away(target: Target | None, by: User) -> None:
         if not by.has_perm("moderation.hide_comment"):
             raise ReportingError("forbidden")
         if target.status != Comment.Status.DELETED:
-            commenting.set_status(target, Comment.Status.HIDDEN)
-            audit.record("comment.hidden", target, actor=by)
+            commenting.set_status(target, Comment.Status.HIDDEN, by=by)
     elif isinstance(target, Article):
         if not by.has_perm("moderation.unpublish_article"):
             raise ReportingError("forbidden")
@@ -141,5 +140,4 @@ def reason_for_draft(article: Article) -> Report | None:
     """The decision that made `article` a draft, if a moderator did and it is one still."""
     if article.status != Article.Status.DRAFT or article.pk is None:
         return None
-    taken = [Report.Outcome.REMOVED, Report.Outcome.BOTH]
-    return Report.objects.about(Report.Kind.ARTICLE, article.pk).filter(outcome__in=taken).first()
+    return Report.objects.about(Report.Kind.ARTICLE, article.pk).removing().first()

@@ -93,7 +93,7 @@ NAMES = {
     "EmailAddress": gettext_lazy("E-mail addresses"),
     "UserSession": gettext_lazy("Sessions"),
 }
-ORDER = ("moderation", "blog", "accounts", "config")
+ORDER = ("moderation", "blog", "uploads", "accounts", "notices", "config")
 
 
 class OwnersSite(AdminSite):

@@ -53,7 +53,7 @@ def tell(kind: Kind, recipient: User, comment: Comment, by: User | None) -> None
     Call it in the transaction of what happened: the notification and the mail are part of it.
     """
     # Asked again: the object may be older than what was done to the account.
-    if recipient == by or not User.objects.filter(pk=recipient.pk, is_active=True).exists():
+    if recipient == by or not User.objects.reachable().filter(pk=recipient.pk).exists():
         return
     if Block.objects.filter(author=comment.article.author_id, reader=recipient).exists():
         return

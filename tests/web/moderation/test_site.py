@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
+from django.core.files.storage import default_storage
 from django.test import Client
 
 from accounts.models import User
 from blog import voting
-from blog.models import Article, Comment, PreviewLink, Revision
+from blog.models import Article, Block, Comment, PreviewLink, Revision
 from config.models import OutgoingMail
 from moderation import roles
 from moderation.site import Audited
+from notices.models import Notice, OptOut
 from tests.web.accounts.people import PASSWORD, a_member, log_in
 from tests.web.builders import a_category, a_comment, a_user, an_article, later
 from tests.web.moderation.people import a_person, a_report, browser_of
+from tests.web.uploads.making import a_picture
+from uploads.models import Picture
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +37,7 @@ LISTS = {
     "accounts/user": (5, True),  # ... and the groups of the filter
     "auth/group": (4, False),
     "blog/article": (4, False),
+    "blog/block": (4, False),
     "blog/blog": (4, False),
     "blog/category": (4, False),
     "blog/comment": (4, True),
@@ -43,8 +50,19 @@ LISTS = {
     "mfa/authenticator": (4, False),
     "moderation/auditentry": (4, True),
     "moderation/report": (4, True),  # no targets to load of more than one kind
+    "notices/notice": (4, False),
+    "notices/optout": (4, False),
+    "uploads/picture": (4, False),
     "usersessions/usersession": (4, False),
 }
+# What has no list of its own, and why.
+ELSEWHERE = {
+    "blog.articletag": "on the page of its article",
+    "blog.autosave": "half a text that its author has shown nobody",
+    "blog.searchentry": "follows from the article",
+    "uploads.use": "follows from the texts",
+}
+OWN = {"accounts", "blog", "config", "moderation", "notices", "uploads"}
 
 
 def fill(rows: int) -> None:
@@ -61,6 +79,10 @@ def fill(rows: int) -> None:
         Authenticator.objects.create(user=author, type="totp", data={"secret": "hidden-seed"})
         UserSession.objects.create(user=author, ip="127.0.0.1", session_key=f"hidden-key{number}", user_agent="x")
         Group.objects.create(name=f"group{number}")
+        Notice.objects.create(recipient=author, kind="comment", comment=comment)
+        OptOut.objects.create(user=author, kind="comment", channel="mail")
+        Block.objects.create(author=author, reader=reader)
+        Picture.objects.create(owner=author, name=f"pictures/00/{number}.jpg", width=1, height=1, bytes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +93,30 @@ def server(settings: Any) -> None:
 
 def test_every_model_of_the_admin_has_a_row() -> None:
     assert {model._meta.label_lower.replace(".", "/") for model in admin.site._registry} == set(LISTS)
+
+
+def test_every_model_of_the_site_has_a_list_or_a_reason() -> None:
+    own = {model._meta.label_lower for model in apps.get_models() if model._meta.app_label in OWN}
+    assert own - {model._meta.label_lower for model in admin.site._registry} == set(ELSEWHERE)
+
+
+@pytest.mark.parametrize("by", ["page", "action"])
+def test_a_picture_is_deleted_with_its_files_and_from_covers(
+    by: str, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    picture = a_picture(a_user("ann"), kind="JPEG")
+    article = an_article(a_user("ann"), cover=picture.name)
+    path, sent = {
+        "page": (f"/admin/uploads/picture/{picture.pk}/delete/", {}),
+        "action": ("/admin/uploads/picture/", {"action": "delete_selected", "_selected_action": picture.pk}),
+    }[by]
+    assert default_storage.exists(picture.name)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert browser_of("chief").post(path, {"post": "yes", **sent}).status_code == 302
+    article.refresh_from_db()
+    assert (Picture.objects.count(), str(article.cover)) == (0, "")
+    assert not default_storage.exists(picture.name)
 
 
 def test_every_model_tells_the_audit_log() -> None:

@@ -21,7 +21,7 @@ from config.mail import stored
 from config.models import OutgoingMail
 from notices.models import Kind, Notice, OptOut
 from tests.web.accounts.people import a_member
-from tests.web.builders import an_article
+from tests.web.builders import a_user, an_article, later
 
 
 def told() -> set[tuple[str, str]]:
@@ -271,3 +271,14 @@ def test_the_tables_can_be_undone_and_made_again() -> None:
     for target in ("zero", "0001"):
         call_command("migrate", "notices", target, verbosity=0)
     assert Notice.objects.count() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("days", "told"), [(None, 0), (2, 0), (-1, 1)])
+def test_who_is_suspended_is_told_nothing_until_the_suspension_ends(days: int | None, told: int) -> None:
+    author = a_member("ann")
+    until = None if days is None else later(days=days)
+    User.objects.filter(pk=author.pk).update(is_active=False, suspended_at=later(days=-2), suspended_until=until)
+    commenting.comment(an_article(author), a_user("reader"), "Hello.")
+    assert Notice.objects.filter(recipient=author).count() == told
+    assert len(mail.outbox) == told
