@@ -1,8 +1,8 @@
 """No text is lost: what was typed into a form that was refused stands on the page that says so, to be sent again.
 
-It is one mechanism for all forms: after an ended session (ResendingMiddleware), an expired form (config.errors), a limit
-(config.limits) and a failure of the database (config.errors). Passwords and files are never repeated, and nothing that
-came from another site is. Nothing is sent by itself: the page shows the texts, where they go, and as whose.
+It is one mechanism for all forms: after an ended session (ResendingMiddleware), an expired form (config.errors), a
+limit (config.limits) and a failure of the database (config.errors). Passwords and files are never repeated, and nothing
+that came from another site is. Nothing is sent by itself: the page shows the texts, where they go, and as whose.
 
 Logging in makes the token of such a page invalid. So who logs in meanwhile, as whomever, sees the same page once more,
 with the own name, before anything is taken.
