@@ -102,3 +102,25 @@ def test_the_first_tab_leads_to_the_content(world: World, client: Client, reader
             return first, page.evaluate("document.activeElement.id")
 
     assert reader.do(walk) == ("skip", "main")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_escape_closes_the_menu_and_gives_the_focus_back(
+    world: World, client: Client, reader: Reader, width: int
+) -> None:
+    world.log_in(client, "owner")
+    answers = rendered(world, client, "en")
+
+    def walk() -> tuple[bool, bool, bool, bool]:
+        with reader.page(answers, "light", width) as page:
+            page.goto(ORIGIN + "/")
+            page.focus(".menu summary")
+            page.keyboard.press("Enter")
+            opened = page.evaluate("document.querySelector('.menu').open")
+            page.keyboard.press("Tab")
+            inside = page.evaluate("document.activeElement.matches('.menu div a')")
+            page.keyboard.press("Escape")
+            closed = not page.evaluate("document.querySelector('.menu').open")
+            return opened, inside, closed, page.evaluate("document.activeElement.matches('.menu summary')")
+
+    assert reader.do(walk) == (True, True, True, True)

@@ -43,24 +43,16 @@ View = Callable[..., HttpResponse]
 
 
 def writer(view: View) -> View:
-    """Only for who is logged in. The anonymous are sent to log-in; a text they sent is shown, to be sent again."""
+    """Only for who is logged in. The anonymous are sent to log-in (a text they sent is kept: config.resending)."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        if request.method == "POST" and request.POST.get("body"):
-            return render(request, "desk/logged_out.html", {"sent": request.POST.lists()}, status=403)
         back = request.get_full_path() if request.method in ("GET", "HEAD") else way_back(request)
         return redirect_to_login(back)
 
     return never_cache(guarded)
-
-
-def keeps_text(view: View) -> View:
-    """Mark a view whose form is shown again, with what was typed, when its CSRF token has expired (config.errors)."""
-    view.keeps_text = True  # type: ignore[attr-defined]
-    return view
 
 
 def user_of(request: HttpRequest) -> User:
@@ -244,7 +236,6 @@ def saved_message(article: Article, do: str) -> str:
     return _("Saved.")
 
 
-@keeps_text
 @writer
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
@@ -253,7 +244,6 @@ def new(request: HttpRequest) -> HttpResponse:
     return write(request, Article(author=user_of(request), language=language))
 
 
-@keeps_text
 @writer
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from blog import commenting, discussion, rendering, views, voting
 from blog.commenting import CommentingError
-from blog.desk import keeps_text, user_of, writer
+from blog.desk import user_of, writer
 from blog.forms import CommentForm
 from blog.models import LONGEST_COMMENT, Article, Comment
 from config import limits
@@ -83,7 +83,6 @@ def permalink(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(place(request, comment, article))
 
 
-@keeps_text
 @writer
 @require_POST
 def write(request: HttpRequest, pk: int) -> HttpResponse:
@@ -152,7 +151,6 @@ def changed(request: HttpRequest, comment: Comment, said: str, level: int = mess
     return redirect(place(request, comment, article))
 
 
-@keeps_text
 @writer
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:

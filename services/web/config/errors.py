@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import get_template
 from django.templatetags.static import static
 from django.views.defaults import server_error as plain_server_error
 
+from config.resending import sent_by
+
+RETRY_SECONDS = 10
+
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Something broke: the page that needs neither database nor session, with the stylesheet if that can be named."""
+    """Something broke: the page that needs neither database nor session, with the stylesheet if that can be named.
+
+    503 when the database went away. What was typed stands in the page, to be sent again.
+    """
+    away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    status = 503 if away else 500
     try:
-        page = get_template("500.html").render({"stylesheet": static("site.css")})
+        sent = sent_by(request)
+        token = get_token(request) if sent else ""
+        context = {"stylesheet": static("site.css"), "code": str(status), "sent": sent, "token": token}
+        page = get_template("500.html").render(context)
     except Exception:  # noqa: BLE001  (whatever broke may have broken this too)
         return plain_server_error(request)
-    return HttpResponseServerError(page)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if away else None
+    return HttpResponse(page, status=status, headers=headers)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -24,10 +40,4 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
     What was typed into a form of this site stands in the page, to be sent again; nothing that another site sent does.
     """
-    view = getattr(request.resolver_match, "func", None)
-    own = request.headers.get("Origin", settings.SITE_URL) in (
-        settings.SITE_URL,
-        f"{request.scheme}://{request.get_host()}",
-    )
-    sent = request.POST.lists() if own and getattr(view, "keeps_text", False) else None
-    return render(request, "403_csrf.html", {"sent": sent}, status=403)
+    return render(request, "403_csrf.html", {"sent": sent_by(request)}, status=403)

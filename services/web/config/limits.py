@@ -19,6 +19,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
+from config.resending import sent_by
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -147,8 +149,9 @@ def sweep() -> int:
 
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """The answer to one request too many: 429, with when to try again."""
-    response = render(request, "429.html", {"minutes": math.ceil(seconds / MINUTE)}, status=429)
+    """The answer to one request too many: 429, with when to try again and with what was typed."""
+    context = {"minutes": math.ceil(seconds / MINUTE), "sent": sent_by(request)}
+    response = render(request, "429.html", context, status=429)
     response["Retry-After"] = str(seconds)
     add_never_cache_headers(response)
     return response

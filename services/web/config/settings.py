@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "config.resending.ResendingMiddleware",
     "config.limits.LimitsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

@@ -11,21 +11,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
-from blog.desk import keeps_text
 from config import limits
 from moderation import reporting
 from moderation.forms import ReportForm
 
 
-@keeps_text
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def report(request: HttpRequest, kind: str, pk: str) -> HttpResponse:
     """Asks what is wrong, and stores it. 404 for what readers cannot see and for one's own."""
     user = request.user
     if not isinstance(user, User):
-        if request.method == "POST" and request.POST.get("text"):
-            return render(request, "desk/logged_out.html", {"sent": request.POST.lists()}, status=403)
         return redirect_to_login(request.get_full_path())
     target = reporting.readable(kind, int(pk))
     author = reporting.responsible(target)

@@ -122,12 +122,17 @@ def test_who_may(method: str, path: str, anonymous: int, member: int, client: Cl
     assert getattr(client, method)(path).status_code == member
 
 
+QUERIES = {
+    "/notifications/": 5,  # session, user; count, notifications; unread
+    "/notifications/settings/": 4,  # session, user; wishes; unread
+}
+
+
 @pytest.mark.parametrize("comments", [1, 9])
+@pytest.mark.parametrize("page", QUERIES)
 def test_the_pages_make_this_many_queries(
-    comments: int, ann: Client, queries_of: Callable[[int], AbstractContextManager[object]]
+    page: str, comments: int, ann: Client, queries_of: Callable[[int], AbstractContextManager[object]]
 ) -> None:
     told(comments)
-    with queries_of(5):  # session, user; count, notifications; unread
-        ann.get("/notifications/")
-    with queries_of(4):  # session, user; wishes; unread
-        ann.get("/notifications/settings/")
+    with queries_of(QUERIES[page]):
+        assert ann.get(page).status_code == 200
