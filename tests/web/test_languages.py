@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db
 NAMES = "Slipway Markdown JavaScript JPEG PNG GIF WebP AVIF MB kB Atom RSS URL PDF TOTP QR Latin UTC IP PIN Cookie test"
 # What the users of the test's site wrote, and are called.
 WRITTEN = (
-    "A title|Another title|The sea|Thrown away|Notes|Some words|More words|Words|I agree|two words|nginx|newcomer|reader|other|"
-    "ords|Some w|moderator|staff|ann|Telephone|a-title"
+    "A title|Another title|The sea|sea.png|Thrown away|Notes|Some words|More words|Words|I agree|two words|"
+    "nginx|newcomer|reader|other|ords|Some w|moderator|staff|ann|Telephone|a-title"
 )
 ALLOWED = re.compile(
     r"https?://\S+|[\w.+-]+@[\w.-]+|@\w+|/[\w/%-]+|example\.org|Ctrl-[A-Z]|[A-Z2-7]{16,}|"

@@ -185,7 +185,9 @@ def test_each_gets_what_the_table_says(world: World, client: Client, path: str, 
     assert answers(world, client, path, person) == TABLE[path][person]
 
 
-@pytest.mark.parametrize("path", [path for path in TABLE if path not in BY_ORIGIN | BY_SIGNATURE], ids=lambda path: path or HOME)
+@pytest.mark.parametrize(
+    "path", [path for path in TABLE if path not in BY_ORIGIN | BY_SIGNATURE], ids=lambda path: path or HOME
+)
 def test_no_form_is_taken_without_its_token(world: World, path: str) -> None:
     browser = a_browser(enforce_csrf_checks=True)
     world.log_in(browser, "owner")
@@ -206,7 +208,11 @@ def test_no_get_changes_anything(world: World, client: Client, path: str, person
         client.get(world.address(path))
     written = [query["sql"] for query in captured if re.match(r"INSERT|UPDATE|DELETE", query["sql"])]
     # What a visit keeps of itself, and that a notification was opened, is nobody's work.
-    assert [sql for sql in written if not re.search(r'"(django_session|usersessions_usersession|moderation_auditentry|notices_notice)"', sql)] == []
+    assert [
+        sql
+        for sql in written
+        if not re.search(r'"(django_session|usersessions_usersession|moderation_auditentry|notices_notice)"', sql)
+    ] == []
 
 
 @pytest.mark.parametrize("person", [person for person in PEOPLE if person not in ("moderator", "staff")])

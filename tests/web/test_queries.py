@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import resolve
 
 from tests.web.accounts import test_security
-from tests.web.blog import test_desk, test_gallery, test_queries, test_responding
+from tests.web.blog import test_desk, test_gallery, test_queries, test_responding, test_shelves
 from tests.web.notices import test_views
 from tests.web.routes import World, own_routes, plain, undone
 
@@ -25,6 +25,7 @@ TABLES: list[dict[str, int]] = [
     test_desk.QUERIES,
     test_gallery.QUERIES,
     test_responding.QUERIES,
+    test_shelves.QUERIES,
     test_security.QUERIES,
     test_views.QUERIES,
 ]

@@ -45,6 +45,7 @@ LABELS: dict[str, str | Promise] = {
     "note": _("Note"),
     "slug": _("Address"),
     "summary": _("Summary"),
+    "tagline": _("Tagline"),
     "tags": _("Tags"),
     "text": _("Text"),
     "title": _("Title"),

@@ -82,7 +82,7 @@ def test_another_authors_category_is_refused_beside_the_field(staff: Client) -> 
     ("action", "status", "count"), [("hide", "hidden", 0), ("show", "visible", 1), ("delete_selected", "deleted", 0)]
 )
 def test_an_action_on_comments_keeps_the_counter(staff: Client, action: str, status: str, count: int) -> None:
-    comment = a_comment(an_article())
+    comment = a_comment(an_article(), status="hidden" if action == "show" else "visible")
     staff.post("/admin/blog/comment/", {"action": action, "_selected_action": [comment.pk], "post": "yes"})
     comment.refresh_from_db()
     assert (comment.status, Article.objects.get().comment_count) == (status, count)
