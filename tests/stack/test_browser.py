@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
 
 from tests.stack.conftest import SCREENSHOTS
@@ -277,3 +280,116 @@ def test_a_text_outlives_the_session_and_a_site_that_does_not_answer(browser: Br
         assert page.locator("#comment-body").input_value() == "many words"
 
     journey(browser, stack, steps)
+
+
+def picture(tmp_path: Path) -> Path:
+    """A photograph, as far as the site can tell."""
+    path = tmp_path / "sea.jpg"
+    Image.linear_gradient("L").resize((1200, 800)).convert("RGB").save(path, "JPEG")
+    return path
+
+
+def sign_up(page: Page, stack: LocalStack, name: str) -> None:
+    """A new account, through the link in the mail that the outbox keeps, to the first log-in."""
+    address, password = f"{name}@example.org", "correct horse battery staple"
+    page.goto("/account/signup/")
+    page.locator("#id_username").fill(name)
+    page.locator("#id_email").fill(address)
+    page.locator("#id_password1").fill(password)
+    # A person takes longer than the form asks for.
+    page.wait_for_timeout(3500)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/account/confirm-email/")
+    mail = stack.psql(f"select text from config_outgoingmail where recipients::text like '%{address}%'")
+    link = re.search(r"https?://\S+/account/confirm-email/\S+/", mail)
+    assert link, mail
+    page.goto(link[0])
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/account/login/**")
+    page.locator("#id_login").fill(name)
+    page.locator("#id_password").fill(password)
+    page.locator("#id_password").press("Enter")
+    page.locator("header .who", has_text=name).wait_for()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with-javascript", "without-javascript"])
+def test_from_signing_up_to_being_found(browser: Browser, stack: LocalStack, tmp_path: Path, script: bool) -> None:
+    """Sign up, verify, write with a picture, publish; a reader comments, the author approves, a vote, a search."""
+
+    def steps(page: Page) -> None:
+        name = f"writer{time.monotonic_ns()}"
+        title = f"灯塔 {name}"
+        sign_up(page, stack, name)
+
+        if script:
+            page.goto("/write/new/")
+            page.locator("input[data-file]").set_input_files(picture(tmp_path))
+            page.locator("[data-picture]", has_text="between the brackets").wait_for()
+            page.locator("#id_body").press("End")
+            text = page.locator("#id_body").input_value()
+            assert text.startswith("![](/media/")
+            text = text.replace("![]", "![The sea]", 1)
+        else:
+            page.goto("/write/pictures/")
+            page.locator("#id_file").set_input_files(picture(tmp_path))
+            page.locator("#id_alt").fill("The sea")
+            page.locator("main form button[type=submit]").click()
+            text = page.locator("input[readonly]").input_value()
+            page.goto("/write/new/")
+        assert text.startswith("![The sea](/media/")
+        page.locator("#id_title").fill(title)
+        page.locator("#id_body").fill(f"很远的**“灯塔”**在海边。\n\n{text}\n")
+        page.locator("details", has=page.locator("#id_comment_policy")).locator("summary").click()
+        page.locator("#id_comment_policy").select_option("approve")
+        page.locator("button[value=publish]").click()
+        page.wait_for_url("**/write/*/")
+        page.goto(f"/{name}/")
+        page.locator("main article h2 a").first.click()
+        page.wait_for_url("**/*-*/")
+        article = page.url
+        assert page.locator(".prose strong").inner_text() == "“灯塔”"
+
+        # The sizes come from the worker.
+        for _second in range(60):
+            if page.locator(".prose picture source[type='image/avif']").count():
+                break
+            page.wait_for_timeout(1000)
+            page.reload()
+        shown = page.locator(".prose picture img")
+        assert shown.get_attribute("alt") == "The sea"
+        assert (shown.get_attribute("width"), shown.get_attribute("height")) == ("1200", "800")
+        assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        keep(page, stack, f"picture-{script}")
+
+        reader = page.context.browser.new_context(  # type: ignore[union-attr]
+            base_url=stack.url, ignore_https_errors=True, locale="zh-CN", java_script_enabled=script
+        )
+        other = reader.new_page()
+        log_in(other, stack)
+        other.goto(article)
+        other.locator("#comment-body").fill("写得好！")
+        other.locator("#comment-form button").first.click()
+        other.locator(".comment", has_text="写得好！").wait_for()
+        pressed = other.locator("#vote-up").get_attribute("aria-pressed")
+        other.locator("#vote-up").click()
+        other.locator(f"#vote-up:not([aria-pressed={pressed}])").wait_for()
+
+        anonymous = browser.new_context(base_url=stack.url, ignore_https_errors=True).new_page()
+        anonymous.goto(article)
+        assert anonymous.locator(".comment", has_text="写得好！").count() == 0
+        page.goto("/write/comments/")
+        page.locator("main input[type=checkbox]").first.check()
+        page.locator("main button[value=show]").first.click()
+        page.locator("#messages .message").first.wait_for()
+        anonymous.reload()
+        assert anonymous.locator(".comment", has_text="写得好！").count() == 1
+        other.goto("/notifications/")
+        assert title in other.locator("main").inner_text()
+
+        anonymous.goto("/search/?q=灯塔")
+        anonymous.locator("main a", has_text=title).first.click()
+        assert anonymous.url == article
+        anonymous.context.close()
+        reader.close()
+
+    journey(browser, stack, steps, java_script_enabled=script)
