@@ -61,6 +61,10 @@ def save(article: Article, editor: User, sent: Submission) -> Article:
     values = dict(sent.values)
     if sent.new_category:
         values["category"] = category_named(article.author, sent.new_category)
+    elif values.get("category"):
+        # It may be deleted at this moment: then the article has none, as all that were in it.
+        kept = Category.objects.select_for_update(of=("self",), no_key=True).filter(pk=values["category"].pk)
+        values["category"] = kept.first()
     if article._state.adding:
         try:
             with transaction.atomic():

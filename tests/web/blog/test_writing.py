@@ -232,3 +232,15 @@ def test_autosaves_at_one_moment_make_one_row_of_one_page(new: bool) -> None:
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(keep, range(6))) == 1
     assert Autosave.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("new", [True, False])
+def test_a_category_that_is_deleted_meanwhile_costs_no_text(new: bool) -> None:
+    article = Article(author=a_user()) if new else an_article()
+    category = a_category()
+    form = sent(version=0 if new else 1, key=uuid4(), values={"category": category})
+    Category.objects.filter(pk=category.pk).delete()
+    stored = writing.save(article, a_user(), form)
+    stored.refresh_from_db()
+    assert (stored.body, stored.category) == ("New words.", None)
