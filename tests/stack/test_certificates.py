@@ -231,8 +231,10 @@ def test_a_certificate_that_will_not_do_is_refused(issued: DockerStack, tmp_path
                 f"[ca]\ndefault_ca = d\n[d]\ndatabase = {tmp_path}/index\nnew_certs_dir = {tmp_path}\npolicy = p\n"
                 "default_md = sha256\nrand_serial = yes\n[p]\ncommonName = supplied\n"
             )
-            openssl("ca", "-batch", "-config", tmp_path / "ca.cnf", "-in", request, "-out", chain, "-notext",
-                    "-selfsign", "-keyfile", key, "-startdate", "20200101000000Z", "-enddate", "20200102000000Z")  # fmt: skip
+            openssl(
+                "ca", "-batch", "-config", tmp_path / "ca.cnf", "-in", request, "-out", chain, "-notext", "-selfsign",
+                "-keyfile", key, "-startdate", "20200101000000Z", "-enddate", "20200102000000Z",
+            )  # fmt: skip
         case "no certificate":
             chain.write_text("certificate\n")
         case "no key":
