@@ -8,7 +8,7 @@ SHELL := /bin/sh
 dev: ## Run the stack with live reload (ENGINE=docker|local PORT=8000 DETACH=1)
 	@bin/stack up dev
 .PHONY: prod-up
-prod-up: ## Run the stack with production settings (DOMAIN= HTTP_PORT= HTTPS_PORT= RELEASE=)
+prod-up: ## Run the stack with production settings (DOMAIN= EMAIL= HTTP_PORT= HTTPS_PORT= RELEASE=)
 	@bin/stack up prod
 .PHONY: down
 down: ## Stop the stack; the data is kept
@@ -19,6 +19,9 @@ ps: ## Show what runs
 .PHONY: logs
 logs: ## Show the log and follow it
 	@bin/stack logs
+.PHONY: cert
+cert: ## Show the certificate: from whom, until when (FULLCHAIN= KEY= puts your own in its place; RENEW=1)
+	@bin/stack cert
 
 ##@ Work
 .PHONY: shell

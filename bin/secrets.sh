@@ -43,13 +43,15 @@ make_secrets() {
   for name in "${SECRET_NAMES[@]}"; do chmod 600 "$directory/$name"; done
 }
 
-# The one that only the site's owner can write: empty until then, and delivered so, which means none.
-make_room_for_mail_password() {
-  local file
-  file=$(secrets_directory)/email_password
-  [[ -e $file ]] || (umask 077 && : >"$file") || fail "$file cannot be written: make it writable for $(id -un)"
-  [[ -r $file ]] || fail "the secret $file cannot be read by $(id -un): give it back to that user, mode 0600"
-  chmod 600 "$file"
+# Those that only the site's owner can write: empty until then, and delivered so, which means none.
+make_room_for_others() {
+  local name file
+  for name in email_password acme_ca; do
+    file=$(secrets_directory)/$name
+    [[ -e $file ]] || (umask 077 && : >"$file") || fail "$file cannot be written: make it writable for $(id -un)"
+    [[ -r $file ]] || fail "the secret $file cannot be read by $(id -un): give it back to that user, mode 0600"
+    chmod 600 "$file"
+  done
 }
 
 # A project's volumes are production's or development's: DEBUG must never run on production's data.

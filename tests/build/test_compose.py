@@ -122,11 +122,11 @@ def test_the_proxy_shares_no_network_with_anything(config: Config) -> None:
         assert name == "proxy" or not joined & networks["proxy"], name
 
 
-def test_the_data_network_is_internal_and_only_the_worker_reaches_the_world(config: Config) -> None:
+def test_the_data_network_is_internal_and_few_reach_the_world(config: Config) -> None:
     assert config["networks"]["data"]["internal"] is True
     outside = {name for name, network in config["networks"].items() if not network.get("internal")}
     reach = {name for name, service in services(config) if set(service["networks"]) & outside}
-    assert reach == {"proxy", "worker"}
+    assert reach == ({"proxy", "worker", "acme"} if config["mode"] == "prod" else {"proxy", "worker"})
 
 
 def test_only_the_proxy_publishes_ports(config: Config) -> None:
@@ -157,6 +157,7 @@ def test_each_consumer_sees_only_its_own_secrets_and_cannot_change_them(config: 
     # The password of the mail server is the worker's alone.
     assert volumes["worker"] == "secrets-worker"
     assert volumes["release"] == "secrets-release"
+    assert volumes.get("acme", "secrets-acme") == "secrets-acme"
     assert volumes["manage"] not in ("secrets-db", "secrets-web", "secrets-worker")
 
 

@@ -69,7 +69,9 @@ def test_the_certificate_is_for_the_sites_name_and_signed_by_itself(docker_prod:
 
 
 def test_the_key_is_the_proxys_alone(docker_prod: DockerStack) -> None:
-    said = docker_prod.execute("proxy", "stat", "-c", "%a %u", "/srv/certificates", "/srv/certificates/privkey.pem")
+    said = docker_prod.execute(
+        "proxy", "stat", "-c", "%a %u", "/srv/certificates", "/srv/certificates/current/privkey.pem"
+    )
     assert said.split("\n")[:2] == ["700 10002", "600 10002"]
 
 
