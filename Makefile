@@ -10,6 +10,15 @@ dev: ## Run the stack with live reload (ENGINE=docker|local PORT=8000 DETACH=1)
 .PHONY: prod-up
 prod-up: ## Run the stack with production settings (DOMAIN= HTTP_PORT= HTTPS_PORT= RELEASE=)
 	@bin/stack up prod
+.PHONY: deploy
+deploy: ## Replace the running release without dropping a request (RELEASE= DB=1)
+	@bin/stack deploy
+.PHONY: rollback
+rollback: ## Return to the release before
+	@bin/stack rollback
+.PHONY: releases
+releases: ## List what was deployed, when, with which migrations, and how it ended
+	@bin/stack releases
 .PHONY: down
 down: ## Stop the stack; the data is kept
 	@bin/stack down
