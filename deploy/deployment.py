@@ -22,7 +22,7 @@ from deploy.progress import DeployError, paint, say, step
 from deploy.records import FAILED, PREPARING, ROLLED_BACK, SERVED, SERVING, Records, Release
 
 # In kilobytes' worth of Docker's shares: what starts beside the release that serves gets what that leaves over.
-LOW_SHARES, FULL_SHARES = "64", "1024"
+LOW_SHARES, FULL_SHARES = "256", "1024"
 # The longest a request may take is the harakiri of 30 s.
 DRAIN_SECONDS = "32"
 WARMED = ("/", "/search/?q=a", "/feed.atom", "/sitemap.xml", "/account/login/")
