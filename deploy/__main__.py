@@ -1,4 +1,4 @@
-"""python -m deploy deploy|rollback|releases|note|tag: called by bin/containers, which has set the environment.
+"""python -m deploy deploy|rollback|releases|note|differs|tag: called by bin/containers, which has set the environment.
 
 Environment: PROJECT; RELEASE (deploy); ALLOWED_HOSTS, HTTPS_PORT; HEALTHY_SECONDS [120]; DB=1 lets PostgreSQL be
 replaced; BUILT=1 says that the release's images were built for this deploy.
@@ -59,10 +59,12 @@ def main(arguments: list[str]) -> int:
                 deployment.rollback()
             case ["note"]:
                 deployment.note_running()
+            case ["differs"]:
+                return 0 if deployment.differs(os.environ["RELEASE"]) else 1
             case ["releases"]:
                 releases(records)
             case _:
-                raise DeployError("usage: python -m deploy deploy|rollback|releases|note|tag")
+                raise DeployError("usage: python -m deploy deploy|rollback|releases|note|differs|tag")
     except DeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

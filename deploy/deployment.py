@@ -46,7 +46,8 @@ class Deployment:
         self.engine = engine
         self.records = records
         self.host = os.environ["ALLOWED_HOSTS"].split(",")[0]
-        self.port = int(os.environ["HTTPS_PORT"])
+        ports = [item.ports.get("8443/tcp") for item in engine.containers("proxy")]
+        self.port = int((ports and ports[0]) or os.environ["HTTPS_PORT"])
         self.patience = float(os.environ.get("HEALTHY_SECONDS") or "120")
         self.entry: Release | None = None
         self.started = time.monotonic()
@@ -75,6 +76,15 @@ class Deployment:
     def images(self, release: str) -> dict[str, str]:
         """The ids of a release's images by their service; empty for those that are not here."""
         return {name: self.engine.image(f"slipway/{name}:{release}") for name in ("web", "proxy", "db")}
+
+    def suits(self, serving: Container, release: str, image: str) -> bool:
+        """Whether a container is what Compose would start for the release."""
+        environment = {"RELEASE": release, "GENERATION": str(serving.generation)}
+        return (serving.image, serving.release) == (image, release) and self.engine.would_stay("web", environment)
+
+    def differs(self, release: str) -> bool:
+        """Whether `deploy` would have something to do."""
+        return self.leftovers() or not self.suits(self.serving(), release, self.images(release)["web"])
 
     # --- the journal
 
@@ -173,7 +183,7 @@ class Deployment:
         images = self.images(release)
         if not images["web"]:
             raise DeployError(f"there is no image slipway/web:{release}: `make deploy` without RELEASE builds one")
-        if (old.image, old.release) == (images["web"], release):
+        if self.suits(old, release, images["web"]):
             # An interrupted deploy may have ended without one.
             self.up("worker", {"RELEASE": release, "GENERATION": str(old.generation)}, "--no-recreate")
             self.replace_rest(release, images, old.generation)
@@ -189,14 +199,12 @@ class Deployment:
         handed_over = False
         try:
             self.engine.serve(old, "hold", str(generation))
+            # What a rollback needs of these is there still: its static files are kept, the schema carries it.
             if not rollback:
                 self.preflight(environment)
                 self.replace_database(images["db"], environment)
                 self.release_step(environment)
-                new = self.start_beside(environment)
-            else:
-                new = self.start_beside(environment)
-                self.release_step(environment, "python", "manage.py", "release", "--rollback")
+            new = self.start_beside(environment)
             self.wait_until_healthy(new)
             with self.step("warm", "Warm pages over its own socket"):
                 self.warm(new["web"])
@@ -244,10 +252,10 @@ class Deployment:
             raise DeployError(reason(done.stderr) or reason(done.stdout) or "it said nothing", said)
         return done.stdout
 
-    def release_step(self, environment: dict[str, str], *command: str) -> None:
+    def release_step(self, environment: dict[str, str]) -> None:
         """Migrate and publish the static files."""
         with self.step("release", "Release step (migrations, static files)"):
-            self.one_off(environment, *command)
+            self.one_off(environment)
 
     def replace_database(self, image: str, environment: dict[str, str]) -> None:
         """Another image of PostgreSQL comes only with DB=1: it stops and starts."""
@@ -359,14 +367,14 @@ class Deployment:
         if not images["proxy"] or (running and running[0].image == images["proxy"]):
             return
         with self.step("proxy", "nginx, replaced"):
-            self.up("proxy", {**environment, "PROXY_RELEASE": release}, "--wait", "--wait-timeout", "60")
+            # All three: what Compose compares depends on what else is named.
+            self.up("web", {**environment, "PROXY_RELEASE": release}, "--wait", "--wait-timeout", "60", "worker", "proxy")
 
     def forget_images(self) -> None:
         """Remove the images that earlier deploys built and that nobody can go back to any more."""
-        keep = {item.image for item in (self.records.current(), self.records.previous()) if item}
-        names = self.records.kept()
+        names = self.records.kept() | {item.release for item in self.records.releases[-3:]}
         for item in self.records.releases:
-            if item.built and item.release not in names and item.image not in keep:
+            if item.built and item.release not in names:
                 for name in ("web", "proxy", "db"):
                     run("docker", "image", "rm", f"slipway/{name}:{item.release}")
                 item.built = False

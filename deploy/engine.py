@@ -91,8 +91,8 @@ class Container:
     exit_code: int
     health: str
     environment: dict[str, str]
-    config_hash: str
     created: str
+    ports: dict[str, str]
 
     @property
     def generation(self) -> int:
@@ -125,8 +125,10 @@ def container(found: dict[str, Any]) -> Container:
         exit_code=int(state["ExitCode"]),
         health=(state.get("Health") or {}).get("Status", ""),
         environment=dict(item.partition("=")[::2] for item in found["Config"]["Env"] or []),
-        config_hash=labels.get(f"{LABEL}.config-hash", ""),
         created=found["Created"],
+        ports={
+            inside: bound[0]["HostPort"] for inside, bound in (found["HostConfig"]["PortBindings"] or {}).items() if bound
+        },
     )
 
 
@@ -138,12 +140,12 @@ class Engine:
         self.files = [f"compose/{name}.yaml" for name in ("compose", mode)]
 
     def compose(
-        self, *arguments: str, environment: dict[str, str], timeout: float = 900
+        self, *arguments: str, environment: dict[str, str], timeout: float = 900, plain: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of Compose on the project; `environment` is what the compose files are told."""
         files = [part for file in self.files for part in ("--file", str(ROOT / file))]
         return run(
-            "docker", "compose", "--progress", "quiet", "--project-name", self.project, *files, *arguments,
+            "docker", "compose", "--progress", "plain" if plain else "quiet", "--project-name", self.project, *files, *arguments,
             environment=environment, timeout=timeout,
         )  # fmt: skip
 
@@ -159,6 +161,14 @@ class Engine:
         """A container by its id; None when it is gone."""
         done = run("docker", "container", "inspect", identity)
         return None if done.returncode else container(json.loads(done.stdout)[0])
+
+    def would_stay(self, service: str, environment: dict[str, str]) -> bool:
+        """Whether Compose would leave the containers of a service as they are.
+
+        Asked of `up` itself: what `config --hash` prints is not what `up` compares.
+        """
+        done = self.compose("--dry-run", "up", "--detach", "--no-deps", service, environment=environment, plain=True)
+        return done.returncode == 0 and not re.search(r"\b(Recreate|Create)d?$", done.stderr + done.stdout, re.MULTILINE)
 
     def image(self, name: str) -> str:
         """The id of an image; empty when it is not here."""
