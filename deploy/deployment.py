@@ -63,7 +63,9 @@ class Deployment:
         for item in running:
             with suppress(DeployError):
                 return self.engine.serve(item, "current").strip()
-        raise DeployError("no container of web answers: `make ps` and `make logs` say more, `make prod-up` starts it anew")
+        raise DeployError(
+            "no container of web answers: `make ps` and `make logs` say more, `make prod-up` starts it anew"
+        )
 
     def serving(self) -> Container:
         """The container that has the traffic, else the oldest. Raises DeployError when none runs."""
@@ -132,13 +134,15 @@ class Deployment:
         )
 
     def settle(self, hand_back: bool = False) -> Container:
-        """End a deploy that was cut off: with the new release when it has the traffic and serves well, else with the old.
+        """End a deploy that was cut off: with the new release if it has the traffic and serves well, else with the old.
 
         `hand_back`: it is known not to. Returns the container that serves.
         """
         self.engine.remove(self.engine.containers("release", oneoff=True))
         serving = self.serving()
-        confirmed = any(item.generation == serving.generation and item.status == SERVING for item in self.records.releases)
+        confirmed = any(
+            item.generation == serving.generation and item.status == SERVING for item in self.records.releases
+        )
         older = [item for item in self.webs() if item.generation < serving.generation]
         if older and (hand_back or (not confirmed and smoke.problem_lasting(self.host, self.port, serving.release))):
             self.engine.serve(older[0], "take", older[0].socket, str(serving.generation))
@@ -227,7 +231,7 @@ class Deployment:
 
     def preflight(self, environment: dict[str, str]) -> None:
         """Ask the new image whether it may be tried."""
-        assert self.entry
+        assert self.entry  # noqa: S101  (deploy() has made it)
         with self.step("preflight", "Preflight in the new image") as notes:
             done = self.one_off(environment, "python", "manage.py", "preflight", "--json", timeout=120)
             try:
@@ -244,8 +248,8 @@ class Deployment:
         """Run the `release` service once, with a command of its own; what it wrote to standard output."""
         kept = ",".join(sorted(self.records.kept()))
         done = self.engine.compose(
-            "run", "--rm", "--no-deps", "--no-TTY", "--env", "LOG_FORMAT=text", "--env", f"STATIC_KEPT={kept}", "release",
-            *command, environment=environment, timeout=timeout,
+            "run", "--rm", "--no-deps", "--no-TTY", "--env", "LOG_FORMAT=text", "--env", f"STATIC_KEPT={kept}",
+            "release", *command, environment=environment, timeout=timeout,
         )  # fmt: skip
         if done.returncode:
             said = f"{done.stdout}\n{done.stderr}"
@@ -300,10 +304,14 @@ class Deployment:
                     now = self.engine.inspect(item.id)
                     if now is None or not now.running or now.restarts:
                         logs = self.engine.logs(item)
-                        raise DeployError(f"{service} of the new release ended: {reason(logs) or 'it said nothing'}", logs)
+                        raise DeployError(
+                            f"{service} of the new release ended: {reason(logs) or 'it said nothing'}", logs
+                        )
                     if now.health == "unhealthy" or time.monotonic() > deadline:
                         said = self.engine.last_check(item) or "its health check said nothing"
-                        raise DeployError(f"{service} of the new release is not healthy: {said}", self.engine.logs(item))
+                        raise DeployError(
+                            f"{service} of the new release is not healthy: {said}", self.engine.logs(item)
+                        )
                     if now.health == "healthy":
                         del waiting[service]
                 time.sleep(0.2)
@@ -321,7 +329,7 @@ class Deployment:
         said = f"interrupted by {error}" if interrupted else str(error)
         with step("Hand back to the old release" if handed_over else "Remove what was started"):
             self.settle(hand_back=handed_over)
-        assert self.entry
+        assert self.entry  # noqa: S101  (deploy() has made it)
         self.end(FAILED, said)
         self.note_running()
         how = "has the traffic again" if handed_over else "goes on serving, untouched"
@@ -353,7 +361,7 @@ class Deployment:
             raise SystemExit(130) from None
         except DeployError as error:
             raise DeployError(f"{release} serves, but {error}") from None
-        assert self.entry
+        assert self.entry  # noqa: S101  (deploy() has made it)
         self.entry.step = ""
         self.end(SERVING)
         verb = "rolled back to" if before.status == ROLLED_BACK else "deployed"
@@ -368,7 +376,9 @@ class Deployment:
             return
         with self.step("proxy", "nginx, replaced"):
             # All three: what Compose compares depends on what else is named.
-            self.up("web", {**environment, "PROXY_RELEASE": release}, "--wait", "--wait-timeout", "60", "worker", "proxy")
+            self.up(
+                "web", {**environment, "PROXY_RELEASE": release}, "--wait", "--wait-timeout", "60", "worker", "proxy"
+            )
 
     def forget_images(self) -> None:
         """Remove the images that earlier deploys built and that nobody can go back to any more."""

@@ -14,8 +14,8 @@ from typing import Any
 from deploy.progress import DeployError
 
 ROOT = Path(__file__).resolve().parents[1]
-# The lock of the project, which bin/containers holds. Commands hold it as well: one that outlives a killed deploy goes on
-# changing things, and the next deploy has to wait for it.
+# The lock of the project, which bin/containers holds. Commands hold it as well: one that outlives a killed deploy goes
+# on changing things, and the next deploy has to wait for it.
 LOCK = 8
 LABEL = "com.docker.compose"
 # As Python names them: `django.db.utils.ProgrammingError: …`, `CommandError: …`, also after `label | `.
@@ -127,7 +127,9 @@ def container(found: dict[str, Any]) -> Container:
         environment=dict(item.partition("=")[::2] for item in found["Config"]["Env"] or []),
         created=found["Created"],
         ports={
-            inside: bound[0]["HostPort"] for inside, bound in (found["HostConfig"]["PortBindings"] or {}).items() if bound
+            inside: bound[0]["HostPort"]
+            for inside, bound in (found["HostConfig"]["PortBindings"] or {}).items()
+            if bound
         },
     )
 
@@ -145,8 +147,8 @@ class Engine:
         """Run a command of Compose on the project; `environment` is what the compose files are told."""
         files = [part for file in self.files for part in ("--file", str(ROOT / file))]
         return run(
-            "docker", "compose", "--progress", "plain" if plain else "quiet", "--project-name", self.project, *files, *arguments,
-            environment=environment, timeout=timeout,
+            "docker", "compose", "--progress", "plain" if plain else "quiet", "--project-name", self.project,
+            *files, *arguments, environment=environment, timeout=timeout,
         )  # fmt: skip
 
     def containers(self, service: str, oneoff: bool = False) -> list[Container]:
@@ -168,7 +170,9 @@ class Engine:
         Asked of `up` itself: what `config --hash` prints is not what `up` compares.
         """
         done = self.compose("--dry-run", "up", "--detach", "--no-deps", service, environment=environment, plain=True)
-        return done.returncode == 0 and not re.search(r"\b(Recreate|Create)d?$", done.stderr + done.stdout, re.MULTILINE)
+        return done.returncode == 0 and not re.search(
+            r"\b(Recreate|Create)d?$", done.stderr + done.stdout, re.MULTILINE
+        )
 
     def image(self, name: str) -> str:
         """The id of an image; empty when it is not here."""

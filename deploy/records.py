@@ -72,7 +72,9 @@ class Records:
             os.fsync(directory)
             os.close(directory)
         except OSError as error:
-            raise DeployError(f"{self.path} cannot be written ({error.strerror}): make room, or make it writable") from None
+            raise DeployError(
+                f"{self.path} cannot be written ({error.strerror}): make room, or make it writable"
+            ) from None
 
     def current(self) -> Release | None:
         """The release that serves."""

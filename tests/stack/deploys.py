@@ -26,13 +26,13 @@ FULL = os.environ.get("CHAOS") == "full"
 # Of what two processes can do at most; above half of it the queue would be measured, not the deploy.
 SHARE_OF_CAPACITY = 0.25
 STEPS = ("preflight", "release", "start", "healthy", "warm", "hand-over", "smoke", "drain")
-MIGRATION = '''
+MIGRATION = """
 from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [("blog", "{after}")]
     operations = [{operation}]
-'''
+"""
 
 
 class Deploys:
@@ -165,4 +165,3 @@ def deploys(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[
 def no_failures(report: Report) -> None:
     """Fail with the first failures, if there are any."""
     assert report.failures() == [], f"{len(report.failures())} of {len(report.samples)}: {report.failures()[:5]}"
-

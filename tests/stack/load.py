@@ -110,7 +110,7 @@ class Report:
         return "\n".join(lines)
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The server closed a connection that had been idle, without a byte of an answer."""
 
 
@@ -138,7 +138,7 @@ class Generator:
         self.stopping = asyncio.Event()
 
     async def exchange(self, request: bytes, reuse: bool) -> tuple[int, dict[bytes, bytes]]:
-        """Send a request and read the whole answer; its status and headers. Raises OSError, Closed, ValueError."""
+        """Send a request and read the whole answer; its status and headers. Raises OSError, ClosedError, ValueError."""
         reused = reuse and bool(self.idle)
         if reused:
             reader, writer = self.idle.pop()
@@ -154,11 +154,11 @@ class Generator:
                 line = await reader.readline()
             except (ConnectionError, ssl.SSLError):
                 if reused:
-                    raise Closed from None
+                    raise ClosedError from None
                 raise
             if not line:
                 if reused:
-                    raise Closed
+                    raise ClosedError
                 raise ConnectionResetError("closed without an answer")
             status, headers = int(line.split()[1]), {}
             while (header := await reader.readline()) not in (b"\r\n", b""):
@@ -186,13 +186,14 @@ class Generator:
 
     def post(self) -> bytes:
         fields = {
-            "csrfmiddlewaretoken": self.token, "title": f"load {uuid.uuid4()}", "body": "**写** a row", "language": "en",
-            "comment_policy": "open", "version": "0", "key": str(uuid.uuid4()), "do": "save",
+            "csrfmiddlewaretoken": self.token, "title": f"load {uuid.uuid4()}", "body": "**写** a row",
+            "language": "en", "comment_policy": "open", "version": "0", "key": str(uuid.uuid4()), "do": "save",
         }  # fmt: skip
         body = urllib.parse.urlencode(fields).encode()
         head = (
-            f"POST /write/new/ HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: load\r\nOrigin: {self.origin}\r\n"
-            f"Cookie: {self.cookies}\r\nReferer: {self.origin}/write/new/\r\nConnection: close\r\n"
+            f"POST /write/new/ HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: load\r\n"
+            f"Origin: {self.origin}\r\nCookie: {self.cookies}\r\n"
+            f"Referer: {self.origin}/write/new/\r\nConnection: close\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
@@ -212,13 +213,13 @@ class Generator:
             async with asyncio.timeout(TIMEOUT):
                 try:
                     status, headers = await self.exchange(request, reuse)
-                except Closed:
+                except ClosedError:
                     # Any browser asks again.
                     status, headers = await self.exchange(request, False)
             if posting:
                 found = re.fullmatch(rb"/write/(\d+)/", headers.get(b"location", b""))
                 status, row = (status, int(found[1])) if found else (400, 0)
-        except (OSError, ssl.SSLError, ValueError, IndexError, EOFError, TimeoutError, Closed) as problem:
+        except (OSError, ssl.SSLError, ValueError, IndexError, EOFError, TimeoutError, ClosedError) as problem:
             error = type(problem).__name__
         self.samples.append(Sample(at, time.time() - at, kind, status, row, error))
 
@@ -287,7 +288,9 @@ class Load:
 def site_paths(client: Client) -> list[tuple[str, str, int]]:
     """What readers of the site ask for, as kind, path and weight, found on its front page."""
     page = client.get("/").text
-    articles = [path for path in re.findall(r'href="(/[\w-]+/[^"/]+/)"', page) if not path.startswith(("/tag", "/account"))]
+    articles = [
+        path for path in re.findall(r'href="(/[\w-]+/[^"/]+/)"', page) if not path.startswith(("/tag", "/account"))
+    ]
     styles = re.findall(r'href="(/static/[^"]+\.css)"', page)
     paths = [("front", "/", 30), ("search", "/search/?q=nginx", 5), ("feed", "/feed.atom", 10)]
     paths += [("article", path, 6) for path in articles[:5]]

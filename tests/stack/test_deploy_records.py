@@ -19,14 +19,22 @@ def records(path: Path, *entries: tuple[str, str], **contracts: list[str]) -> Re
     for at, (name, status) in enumerate(entries):
         release = name.lstrip("<")
         made.releases.append(
-            Release(release, f"sha256:{release}", at, 1.0, status, contracts=contracts.get(release, []), rollback="<" in name)
+            Release(
+                release,
+                f"sha256:{release}",
+                at,
+                1.0,
+                status,
+                contracts=contracts.get(release, []),
+                rollback="<" in name,
+            )
         )
     return made
 
 
 def previous(made: Records) -> str | None:
     found = made.previous()
-    return found and found.release
+    return found.release if found else None
 
 
 def test_one_returns_to_the_release_that_served_before(tmp_path: Path) -> None:
@@ -98,7 +106,10 @@ def test_broken_records_are_one_line(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("Traceback:\n  x\nModuleNotFoundError: No module named 'a'\n", "ModuleNotFoundError: No module named 'a'"),
-        ('django.db.utils.ProgrammingError: column "x"\nLINE 1: SELECT\n   ^\n', 'django.db.utils.ProgrammingError: column "x"'),
+        (
+            'django.db.utils.ProgrammingError: column "x"\nLINE 1: SELECT\n   ^\n',
+            'django.db.utils.ProgrammingError: column "x"',
+        ),
         ("CommandError: no\n\n", "CommandError: no"),
         ("one\ntwo\n", "two"),
         ("", ""),

@@ -69,7 +69,7 @@ def test_a_release_that_serves_is_not_deployed_again(deploys: Deploys) -> None:
 def test_releases_lists_what_was_deployed_with_its_migrations(deploys: Deploys) -> None:
     lines = deploys.run("releases").stdout.splitlines()
     assert lines[0].split() == ["RELEASE", "STATE", "DEPLOYED", "SECONDS", "DIGEST", "MIGRATIONS"]
-    assert [line for line in lines if " current " in line][0].startswith(deploys.serving())
+    assert next(line for line in lines if " current " in line).startswith(deploys.serving())
     assert any("blog.9002_expanding" in line for line in lines)
     assert sum(" rolled back " in line for line in lines) == 1
 

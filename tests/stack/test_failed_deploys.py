@@ -36,7 +36,8 @@ def test_a_release_that_cannot_be_imported(deploys: Deploys) -> None:
 
 def test_a_release_whose_server_does_not_start(deploys: Deploys) -> None:
     source = deploys.source("serve.py").replace(
-        "    sockets, own = directory(), own_name()\n", '    fail("this server cannot start")\n    sockets, own = directory(), own_name()\n'
+        "    sockets, own = directory(), own_name()\n",
+        '    fail("this server cannot start")\n    sockets, own = directory(), own_name()\n',
     )
     refused(deploys, deploys.derive({"serve.py": source}), "web of the new release ended", "this server cannot start")
 

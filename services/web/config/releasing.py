@@ -49,8 +49,9 @@ def only_one() -> Iterator[None]:
 def migrate(verbosity: int = 1, pause: float = PAUSE_SECONDS) -> None:
     """Apply the migrations, each waiting at most LOCK_TIMEOUT for a lock, so that live requests never queue behind it.
 
-    A migration that did not get its lock is tried again, TRIES times, at first `pause` seconds later, then twice as long
-    each time, up to LONGEST_PAUSE_SECONDS. Raises ReleaseError after the last; every migration before it stays applied.
+    A migration that did not get its lock is tried again, TRIES times, at first `pause` seconds later, then twice as
+    long each time, up to LONGEST_PAUSE_SECONDS. Raises ReleaseError after the last; every migration before it stays
+    applied.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -19,10 +20,13 @@ from config.management.commands import preflight
 def judged(*operations: Operation) -> list[str]:
     """What is said of a migration with these operations, on a schema with one table."""
     state = ProjectState()
-    fields = [("id", models.BigAutoField(primary_key=True)), ("name", models.CharField(max_length=9, null=True))]
+    fields: list[tuple[str, models.Field[Any, Any]]] = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("name", models.CharField(max_length=9, null=True)),
+    ]
     state.add_model(ModelState("blog", "Thing", fields))
     migration = Migration("0009_test", "blog")
-    migration.operations = list(operations)
+    migration.operations = list(operations)  # type: ignore[misc]
     return problems(migration, state, set())
 
 
@@ -38,7 +42,10 @@ def judged(*operations: Operation) -> list[str]:
             migrations.AddField("thing", "size", models.IntegerField(default=1)),
             "adds thing.size, which is neither nullable nor has a db_default",
         ),
-        (migrations.AlterField("thing", "name", models.CharField(max_length=9, default="")), "makes thing.name NOT NULL"),
+        (
+            migrations.AlterField("thing", "name", models.CharField(max_length=9, default="")),
+            "makes thing.name NOT NULL",
+        ),
         (
             migrations.AlterField("thing", "name", models.CharField(max_length=5, null=True)),
             "shortens thing.name from 9 to 5",
@@ -86,5 +93,5 @@ def test_a_preflight_names_what_it_would_apply_and_changes_nothing() -> None:
 @pytest.mark.django_db
 def test_a_preflight_on_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "FREE_MEGABYTES", 2**40)
-    with pytest.raises(CommandError, match="MB are free .* make room"):
+    with pytest.raises(CommandError, match=r"MB are free .* make room"):
         call_command("preflight", stdout=io.StringIO())

@@ -1,4 +1,4 @@
-"""`manage.py preflight`: whether this release may be tried at all, asked in its own image before anything is touched."""
+"""`manage.py preflight`: whether this release may be tried at all, asked in its image before anything is touched."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ class Command(BaseCommand):
             said = str(getattr(migration, "contracts", ""))
             if found and not said and not empty:
                 raise CommandError(
-                    f"{name} {'; '.join(found)}: the release that serves now would fail on it. Add first, take away in a "
-                    'later release; one that takes away what no running code uses says `contracts = "why"` in its class'
+                    f"{name} {'; '.join(found)}: the release that serves now would fail on it. Add first, take away in "
+                    "a later release; one that takes away what no running code uses says so in its class, "
+                    '`contracts = "why"`'
                 )
             if said:
                 contracts[name] = said
