@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from deploy import smoke
+from deploy import proxy, smoke
 from deploy.engine import Container, Engine, docker, last_line, reason, run
 from deploy.progress import DeployError, paint, say, step
 from deploy.records import FAILED, PREPARING, ROLLED_BACK, SERVED, SERVING, Records, Release
@@ -129,6 +129,7 @@ class Deployment:
         return bool(
             len(self.engine.containers("web")) > 1
             or len(self.engine.containers("worker")) > 1
+            or [item.running for item in self.engine.containers("proxy")] != [True]
             or self.engine.containers("release", oneoff=True)
             or any(item.status == PREPARING for item in self.records.releases)
         )
@@ -138,7 +139,9 @@ class Deployment:
 
         `hand_back`: it is known not to. Returns the container that serves.
         """
-        self.engine.remove(self.engine.containers("release", oneoff=True))
+        for service in ("release", "proxy"):
+            self.engine.remove(self.engine.containers(service, oneoff=True))
+        proxy.settle(self.engine)
         serving = self.serving()
         confirmed = any(
             item.generation == serving.generation and item.status == SERVING for item in self.records.releases
@@ -205,7 +208,7 @@ class Deployment:
             self.engine.serve(old, "hold", str(generation))
             # What a rollback needs of these is there still: its static files are kept, the schema carries it.
             if not rollback:
-                self.preflight(environment)
+                self.preflight(environment, images["proxy"])
                 self.replace_database(images["db"], environment)
                 self.release_step(environment)
             new = self.start_beside(environment)
@@ -229,8 +232,8 @@ class Deployment:
             self.undo(error, old, handed_over)
         self.finish(old, release, images, environment, before)
 
-    def preflight(self, environment: dict[str, str]) -> None:
-        """Ask the new image whether it may be tried."""
+    def preflight(self, environment: dict[str, str], image: str) -> None:
+        """Ask the new image whether it may be tried; nginx of the id `image`, if it is another one, too."""
         assert self.entry  # noqa: S101  (deploy() has made it)
         with self.step("preflight", "Preflight in the new image") as notes:
             done = self.one_off(environment, "python", "manage.py", "preflight", "--json", timeout=120)
@@ -240,6 +243,9 @@ class Deployment:
                 notes.append(f"{len(self.entry.migrations)} migrations, {found['free_megabytes']} MB free")
             except (ValueError, KeyError, TypeError):
                 raise DeployError("the preflight gave no answer", done) from None
+            running = self.engine.containers("proxy")
+            if image and running and running[0].image != image:
+                proxy.check(self.engine, {**environment, "PROXY_RELEASE": environment["RELEASE"]})
         for name in self.entry.migrations:
             taking = ", takes away what the running code no longer uses" if name in self.entry.contracts else ""
             print(f"        {name}{taking}", flush=True)
@@ -370,15 +376,21 @@ class Deployment:
 
     def replace_rest(self, release: str, images: dict[str, str], generation: int) -> None:
         """The proxy, when the release has another one."""
-        environment = {"RELEASE": release, "GENERATION": str(generation)}
         running = self.engine.containers("proxy")
-        if not images["proxy"] or (running and running[0].image == images["proxy"]):
+        if not images["proxy"] or not running or running[0].image == images["proxy"]:
             return
-        with self.step("proxy", "nginx, replaced"):
-            # All three: what Compose compares depends on what else is named.
-            self.up(
-                "web", {**environment, "PROXY_RELEASE": release}, "--wait", "--wait-timeout", "60", "worker", "proxy"
-            )
+        old = running[0]
+        if proxy.same_program(old.image, images["proxy"]):
+            archive = proxy.configuration(images["proxy"])
+            if proxy.running_fingerprint(old) == proxy.fingerprint(archive):
+                return
+            with self.step("proxy", "nginx reloads, with another configuration"):
+                proxy.reload(old, archive)
+            return
+        environment = {"RELEASE": release, "GENERATION": str(generation), "PROXY_RELEASE": release}
+        with self.step("proxy", "nginx, replaced by another image") as notes:
+            gap = proxy.replace(self.engine, old, environment, self.host, self.port)
+            notes.append(f"nobody listened for {gap:.2f} s")
 
     def forget_images(self) -> None:
         """Remove the images that earlier deploys built and that nobody can go back to any more."""

@@ -1,6 +1,6 @@
 """The code of the release before on the newest schema: both run at once while a deploy hands over.
 
-The release before is the last tag, else the commit before the last one that touched a migration; PREVIOUS names another.
+The release before is the last tag, else the commit before the last one that touched a migration; or what PREVIOUS names.
 It runs its own tests on a database that today's code has migrated.
 """
 
