@@ -385,7 +385,7 @@ class Deployment:
             if proxy.running_fingerprint(old) == proxy.fingerprint(archive):
                 return
             with self.step("proxy", "nginx reloads, with another configuration"):
-                proxy.reload(old, archive)
+                proxy.reload(self.engine, old, archive)
             return
         environment = {"RELEASE": release, "GENERATION": str(generation), "PROXY_RELEASE": release}
         with self.step("proxy", "nginx, replaced by another image") as notes:

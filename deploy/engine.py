@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # on changing things, and the next deploy has to wait for it.
 LOCK = 8
 LABEL = "com.docker.compose"
-# As Python names them: `django.db.utils.ProgrammingError: …`, `CommandError: …`, also after `label | `.
-ERROR = re.compile(r"\s*(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit)\b.*")
+# As Python names them: `django.db.utils.ProgrammingError: …`, `CommandError: …`; and what stops nginx.
+ERROR = re.compile(r"\s*(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit)\b.*|.*\[emerg\].*")
 
 
 def lock_descriptors() -> tuple[int, ...]:

@@ -27,7 +27,7 @@ WHERE = "/opt/proxy"
 
 
 class Gap:
-    """Asks the site again and again for the length of a `with` block; `seconds` is the longest time without an answer."""
+    """Asks the site again and again for the length of a `with` block; `seconds`: the longest time without an answer."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
@@ -112,7 +112,7 @@ def running_fingerprint(proxy: Container) -> str:
     return run("docker", "exec", proxy.id, "cat", "/tmp/nginx/fingerprint").stdout.strip()  # noqa: S108
 
 
-def reload(proxy: Container, archive: bytes) -> None:
+def reload(engine: Engine, proxy: Container, archive: bytes) -> None:
     """Have nginx take another configuration without dropping a connection; a broken one is refused, the old one kept.
 
     It is also put where the container looks when it starts again: its image still has the older one.
@@ -128,7 +128,8 @@ def reload(proxy: Container, archive: bytes) -> None:
         said = done.stderr.strip()
         raise DeployError(f"nginx refuses the new configuration and keeps the old one: {reason(said)}", said)
     own = fingerprint(configuration(proxy.image))
-    carrier = docker("create", "--network", "none", "--volumes-from", proxy.id, proxy.image).strip()
+    volume = f"{engine.project}_configuration:/srv/configuration"
+    carrier = docker("create", "--network", "none", "--volume", volume, proxy.image).strip()
     try:
         run_binary("docker", "cp", "-", f"{carrier}:/srv/configuration", stdin=archive)
         note = io.BytesIO()
@@ -200,4 +201,3 @@ def settle(engine: Engine) -> None:
             break
     if running:
         engine.remove(item for item in there if item.id != running[0].id)
-

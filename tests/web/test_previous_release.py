@@ -1,6 +1,6 @@
 """The code of the release before on the newest schema: both run at once while a deploy hands over.
 
-The release before is the last tag, else the commit before the last one that touched a migration; or what PREVIOUS names.
+The release before is what PREVIOUS names, else the last tag, else the commit before the last with a migration.
 It runs its own tests on a database that today's code has migrated.
 """
 
