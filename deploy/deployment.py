@@ -382,7 +382,7 @@ class Deployment:
         old = running[0]
         if proxy.same_program(old.image, images["proxy"]):
             archive = proxy.configuration(images["proxy"])
-            if proxy.running_fingerprint(old) == proxy.fingerprint(archive):
+            if proxy.has(old, archive):
                 return
             with self.step("proxy", "nginx reloads, with another configuration"):
                 proxy.reload(self.engine, old, archive)

@@ -107,9 +107,10 @@ def fingerprint(archive: bytes) -> str:
     return hashlib.sha256("".join(sorted(lines, key=lambda line: line.partition("  ")[2])).encode()).hexdigest()
 
 
-def running_fingerprint(proxy: Container) -> str:
-    """The hash of the configuration that nginx runs with; empty for one that does not say."""
-    return run("docker", "exec", proxy.id, "cat", "/tmp/nginx/fingerprint").stdout.strip()  # noqa: S108
+def has(proxy: Container, archive: bytes) -> bool:
+    """Whether nginx runs with a configuration, and will again when the container is started anew."""
+    done = run("docker", "exec", proxy.id, "cat", "/tmp/nginx/fingerprint", "/srv/configuration/is")  # noqa: S108
+    return done.stdout.split() == [fingerprint(archive)] * 2
 
 
 def reload(engine: Engine, proxy: Container, archive: bytes) -> None:
@@ -134,9 +135,10 @@ def reload(engine: Engine, proxy: Container, archive: bytes) -> None:
         run_binary("docker", "cp", "-", f"{carrier}:/srv/configuration", stdin=archive)
         note = io.BytesIO()
         with tarfile.open(fileobj=note, mode="w") as tar:
-            member = tarfile.TarInfo("for")
-            member.size, member.mode = len(own), 0o444
-            tar.addfile(member, io.BytesIO(own.encode()))
+            for name, text in (("for", own), ("is", fingerprint(archive))):
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(text), 0o444
+                tar.addfile(member, io.BytesIO(text.encode()))
         run_binary("docker", "cp", "-", f"{carrier}:/srv/configuration", stdin=note.getvalue())
     finally:
         run("docker", "rm", carrier)
