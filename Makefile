@@ -50,6 +50,9 @@ seed: ## Load the sample content (SCALE=100000 generates that many articles)
 .PHONY: test
 test: ## Run all tests (ARGS="-k name tests/web")
 	@bin/test $(ARGS)
+.PHONY: chaos
+chaos: ## Run the scenarios of deploys and faults at full length, print a table (ARGS="-k killed")
+	@bin/chaos
 .PHONY: lint
 lint: ## Check style, types, templates, Dockerfiles, shell scripts and locks
 	@bin/venv dev

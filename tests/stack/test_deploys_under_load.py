@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack.deploys import FULL, Deploys, no_failures
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
 
 DEPLOYS, REQUESTS, QUIET_SECONDS = (10, 50_000, 30) if FULL else (2, 2_000, 10)
 # With which of them a migration comes.

@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack.deploys import FULL, Deploys, no_failures
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 1200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 1200)]
 
 
 def refused(deploys: Deploys, release: str, *words: str, **variables: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.stack.deploys import FULL, STEPS, Deploys, no_failures
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
 
 
 def interrupted(deploys: Deploys, release: str, step: str, number: signal.Signals) -> subprocess.Popen[str]:
