@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.stack.deploys import FULL, Deploys, no_failures
+from tests.stack.local import wait_for
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
 
@@ -16,6 +17,10 @@ MIGRATING = (2, 7)
 COLUMN = 'migrations.AddField("tag", "of_deploy_{number}", models.CharField(max_length=9, null=True))'
 # A p99 of a few ms is one scheduler's slice; below this the ratio says nothing.
 FLOOR_SECONDS = 0.02 if FULL else 0.3
+# Tasks for the workers, more than one does before it is told to stop.
+QUEUE = "from blog.tasks import reindex; [reindex.enqueue() for _ in range(300)]"
+UNFINISHED = "SELECT count(*) FROM django_tasks_db_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
+ENDS = "SELECT string_agg(DISTINCT status, ' ') FROM django_tasks_db_dbtaskresult"
 
 
 def test_no_request_fails_and_no_row_is_lost_while_releases_change(deploys: Deploys) -> None:
@@ -25,6 +30,7 @@ def test_no_request_fails_and_no_row_is_lost_while_releases_change(deploys: Depl
     with deploys.load() as load:
         started = time.time()
         time.sleep(QUIET_SECONDS)
+        deploys.stack.run("manage", "shell", "--no-imports", "-c", QUEUE)
         for number in range(1, DEPLOYS + 1):
             files = {}
             if number in MIGRATING:
@@ -50,6 +56,8 @@ def test_no_request_fails_and_no_row_is_lost_while_releases_change(deploys: Depl
     assert len(report.samples) >= REQUESTS
     assert before != deploys.serving() == deploys.records()[-1]["release"]
     assert deploys.leftovers() == {}
+    wait_for(lambda: deploys.stack.psql(UNFINISHED) == "0", 60, "every task is done")
+    assert deploys.stack.psql(ENDS) == "SUCCESSFUL"
     quiet = report.p99(zip([started, *(end for _, end in windows)], [begun for begun, _ in windows], strict=False))
     busy = report.p99(windows)
     print(f"p99: {1000 * quiet:.0f} ms in quiet, {1000 * busy:.0f} ms during {DEPLOYS} deploys; rollback {took:.1f} s")

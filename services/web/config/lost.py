@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import psycopg2
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -45,7 +46,7 @@ class Alive:
                     with self.connection.cursor() as cursor:
                         cursor.execute("SELECT 1")
                     return
-                except connection.Database.Error:
+                except psycopg2.Error:
                     self.connection = None
             opened = connection.get_new_connection(connection.get_connection_params())
             opened.autocommit = True
