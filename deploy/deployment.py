@@ -21,7 +21,7 @@ from deploy.engine import Container, Engine, docker, last_line, reason, run
 from deploy.progress import DeployError, paint, say, step
 from deploy.records import FAILED, PREPARING, ROLLED_BACK, SERVED, SERVING, Records, Release
 
-# In kilobytes' worth of Docker's shares: what starts beside the release that serves gets what that leaves over.
+# What starts beside the release that serves gets what that leaves over.
 LOW_SHARES, FULL_SHARES = "256", "1024"
 # The longest a request may take is the harakiri of 30 s.
 DRAIN_SECONDS = "32"
@@ -296,8 +296,9 @@ class Deployment:
                 if str(found.generation) != environment["GENERATION"]:
                     raise DeployError(f"Compose started no new container of {service}")
                 new[service] = found
-            # Readers come first while it loads.
-            docker("update", "--cpu-shares", LOW_SHARES, *(item.id for item in new.values()))
+            # Readers come first while it loads, but whoever goes back is in a hurry.
+            if not (self.entry and self.entry.rollback):
+                docker("update", "--cpu-shares", LOW_SHARES, *(item.id for item in new.values()))
             return new
 
     def wait_until_healthy(self, new: dict[str, Container]) -> None:

@@ -11,7 +11,7 @@ from tests.stack.local import wait_for
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
 
-DEPLOYS, REQUESTS, QUIET_SECONDS = (10, 50_000, 30) if FULL else (2, 2_000, 10)
+DEPLOYS, REQUESTS, QUIET_SECONDS = (10, 50_000, 30) if FULL else (2, 1_000, 10)
 # With which of them a migration comes.
 MIGRATING = (2, 7)
 COLUMN = 'migrations.AddField("tag", "of_deploy_{number}", models.CharField(max_length=9, null=True))'
