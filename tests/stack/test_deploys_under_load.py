@@ -19,8 +19,8 @@ COLUMN = 'migrations.AddField("tag", "of_deploy_{number}", models.CharField(max_
 FLOOR_SECONDS = 0.02
 # Tasks for the workers, more than one does before it is told to stop.
 QUEUE = "from blog.tasks import reindex; [reindex.enqueue() for _ in range(300)]"
-UNFINISHED = "SELECT count(*) FROM django_tasks_db_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
-ENDS = "SELECT string_agg(DISTINCT status, ' ') FROM django_tasks_db_dbtaskresult"
+UNFINISHED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
+ENDS = "SELECT string_agg(DISTINCT status, ' ') FROM django_tasks_database_dbtaskresult"
 
 
 def test_no_request_fails_and_no_row_is_lost_while_releases_change(deploys: Deploys) -> None:
