@@ -10,6 +10,15 @@ dev: ## Run the stack with live reload (ENGINE=docker|local PORT=8000 DETACH=1)
 .PHONY: prod-up
 prod-up: ## Run the stack with production settings (DOMAIN= EMAIL= HTTP_PORT= HTTPS_PORT= RELEASE=)
 	@bin/stack up prod
+.PHONY: deploy
+deploy: ## Replace the running release without dropping a request (RELEASE= DB=1)
+	@bin/stack deploy
+.PHONY: rollback
+rollback: ## Return to the release before
+	@bin/stack rollback
+.PHONY: releases
+releases: ## List what was deployed, when, with which migrations, and how it ended
+	@bin/stack releases
 .PHONY: down
 down: ## Stop the stack; the data is kept
 	@bin/stack down
@@ -44,6 +53,9 @@ seed: ## Load the sample content (SCALE=100000 generates that many articles)
 .PHONY: test
 test: ## Run all tests (ARGS="-k name tests/web")
 	@bin/test $(ARGS)
+.PHONY: chaos
+chaos: ## Run the scenarios of deploys and faults at full length, print a table (ARGS="-k killed")
+	@bin/chaos
 .PHONY: lint
 lint: ## Check style, types, templates, Dockerfiles, shell scripts and locks
 	@bin/venv dev

@@ -4,6 +4,15 @@
     serve.py publish    point the published socket name at this instance (run by uWSGI once it accepts)
     serve.py health     ask this instance for /readyz over its socket; exit 0 when it is ready
 
+A deploy (deploy/) decides itself when the traffic moves:
+
+    serve.py hold GENERATION          instances of that generation do not take the name by themselves
+    serve.py take NAME [GENERATION]   point the published name at that socket, newer or not; hold GENERATION from now on
+    serve.py current                  print where the published name points
+    serve.py release                  nothing is held any more
+    serve.py warm ADDRESS...          ask every worker of this instance for the addresses, over its socket
+    serve.py drain SECONDS            wait until no worker has a request in hand; exit 1 when one still has
+
 Each instance binds a socket of its own in SOCKET_DIR, `<generation>-<instance>.sock`. nginx connects to the one
 published name, `web.sock`, a symbolic link that is only ever re-pointed by an atomic rename. The generation grows with
 every deployment: a restarted container of an older one never takes the name from a newer one that is alive.
@@ -22,10 +31,14 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 PUBLISHED = "web.sock"
+# A file of this ending, named by a generation, keeps that generation from taking the name by itself.
+HELD = ".held"
 SOCKET_NAME = re.compile(r"(?P<generation>\d+)-(?P<instance>[A-Za-z0-9_.-]+)\.sock")
 # A socket is bound a moment before it listens; one this young is left to its owner.
 YOUNG_SECONDS = 10.0
@@ -95,45 +108,91 @@ def sweep(sockets: Path, own: str) -> list[str]:
     return removed
 
 
-def publish(sockets: Path, own: str) -> bool:
-    """Point the published name at `own`, unless a newer generation that is alive has it. True when it points there.
-
-    The link is made under a temporary name and renamed over the old one, so that there is no moment without it.
-    """
+@contextmanager
+def locked(sockets: Path) -> Iterator[None]:
+    """Hold the lock on the published name; the end of the process lets it go too."""
     lock = os.open(sockets, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        name = sockets / PUBLISHED
-        current = str(name.readlink()) if name.is_symlink() else ""
-        if generation(current) > generation(own) and listens(sockets / current):
-            return False
-        temporary = sockets / f".{own}.link"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(own)
-        temporary.rename(name)
-        return True
+        yield
     finally:
         os.close(lock)
 
 
-def request(path: Path, address: str, timeout: float = 5.0) -> tuple[int, str]:
-    """GET `address` from the unix socket `path` in the uwsgi protocol; returns the status and the body.
+def current(sockets: Path) -> str:
+    """The name of the socket that the published name points at; empty before the first."""
+    name = sockets / PUBLISHED
+    return str(name.readlink()) if name.is_symlink() else ""
+
+
+def point(sockets: Path, target: str) -> None:
+    """Point the published name at `target`: a link made under a temporary name is renamed over the old one."""
+    temporary = sockets / f".{target}.link"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.rename(sockets / PUBLISHED)
+
+
+def publish(sockets: Path, own: str) -> bool:
+    """Point the published name at `own`, unless it is held or a newer generation that is alive has the name.
+
+    True when it points there.
+    """
+    with locked(sockets):
+        if (sockets / f"{generation(own)}{HELD}").exists():
+            return False
+        published = current(sockets)
+        if generation(published) > generation(own) and listens(sockets / published):
+            return False
+        point(sockets, own)
+        return True
+
+
+def hold(sockets: Path, number: str) -> None:
+    """Keep the generation `number` from taking the name by itself; whatever the release, restart or crash."""
+    if not number.isdigit():
+        fail(f"{number!r} is no generation: a whole number is needed")
+    (sockets / f"{number}{HELD}").touch()
+
+
+def take(sockets: Path, target: str, held: str | None = None) -> None:
+    """Point the published name at the socket `target`, newer or not, and hold the generation `held`, if one is given.
+
+    Exits when nobody listens there: the name stays where it is.
+    """
+    with locked(sockets):
+        if not SOCKET_NAME.fullmatch(target) or not listens(sockets / target):
+            fail(f"nobody listens on {target}: the traffic stays where it is")
+        if held is not None:
+            hold(sockets, held)
+        point(sockets, target)
+        (sockets / f"{generation(target)}{HELD}").unlink(missing_ok=True)
+
+
+def request(path: Path, address: str, timeout: float = 5.0, origin: str = "http://health.invalid") -> tuple[int, str]:
+    """GET `address` of the site `origin` from the unix socket `path` in the uwsgi protocol; the status and the body.
 
     The packet is modifier1 = 0, the length of the variables (16 bits, little endian), modifier2 = 0, then each name
     and value with a 16-bit length: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html. `timeout` in
     seconds, for each step. Raises OSError when nobody answers, ValueError when the answer is not HTTP.
     """
+    scheme, _, host = origin.partition("://")
+    name, _, port = host.partition(":")
     variables = {
         "REQUEST_METHOD": "GET",
         "REQUEST_URI": address,
         "PATH_INFO": address,
         "QUERY_STRING": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "health.invalid",
-        "SERVER_NAME": "health.invalid",
-        "SERVER_PORT": "80",
+        "HTTP_HOST": host,
+        "SERVER_NAME": name,
+        "SERVER_PORT": port or ("443" if scheme == "https" else "80"),
+        "REQUEST_SCHEME": scheme,
+        "HTTP_X_FORWARDED_PROTO": scheme,
         "REMOTE_ADDR": "127.0.0.1",
     }
+    if scheme == "https":
+        variables["HTTPS"] = "on"
     encoded = b"".join(
         struct.pack("<H", len(part)) + part for pair in variables.items() for part in (item.encode() for item in pair)
     )
@@ -164,6 +223,56 @@ def health(sockets: Path, own: str) -> int:
     return 0
 
 
+def warm(path: Path, addresses: list[str], workers: int) -> list[str]:
+    """Ask the socket `path` for each address, as often and as many at once as there are workers, twice.
+
+    Returns a line for each answer that a reader must not get: 500 and above, or none within 20 s.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    origin = os.environ.get("SITE_URL") or "http://localhost"
+
+    def ask(address: str) -> str:
+        try:
+            status, _ = request(path, address, timeout=20, origin=origin)
+        except (OSError, ValueError) as error:
+            return f"{address}: {error}"
+        return f"{address} answered {status}" if status >= 500 else ""
+
+    with ThreadPoolExecutor(workers) as pool:
+        answers = pool.map(ask, [address for address in addresses for _ in range(2 * workers)])
+    return sorted(set(filter(None, answers)))
+
+
+def busy(stats: Path) -> int:
+    """How many workers have a request in hand, from uWSGI's statistics socket. Raises OSError, ValueError."""
+    import json
+
+    text = b""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(stats))
+        while chunk := client.recv(65536):
+            text += chunk
+    return sum(worker["status"] == "busy" for worker in json.loads(text)["workers"])
+
+
+def drain(stats: Path, seconds: float) -> int:
+    """Wait at most `seconds` until no worker has had a request in hand for half a second; the number that still have.
+
+    uWSGI does not know the length of a unix socket's queue; but an idle worker takes from it at once.
+    """
+    deadline = time.monotonic() + seconds
+    idle = 0
+    while idle < 5:
+        count = busy(stats)
+        idle = idle + 1 if count == 0 else 0
+        if count and time.monotonic() > deadline:
+            return count
+        time.sleep(0.1)
+    return 0
+
+
 def backlog() -> int:
     """The length of the listen queue: LISTEN_QUEUE, at most what the kernel allows (uWSGI refuses more)."""
     wanted = os.environ.get("LISTEN_QUEUE") or "1024"
@@ -171,6 +280,11 @@ def backlog() -> int:
         fail(f"LISTEN_QUEUE={wanted} is not a whole number")
     limit = int(KERNEL_BACKLOG.read_text()) if KERNEL_BACKLOG.exists() else 128
     return min(int(wanted), limit)
+
+
+def stats_path() -> str:
+    """Where uWSGI's statistics are: STATS_PATH, else in the container's own tmpfs."""
+    return os.environ.get("STATS_PATH") or "/tmp/uwsgi-stats.sock"  # noqa: S108
 
 
 def python_options(program: str) -> list[str]:
@@ -209,7 +323,7 @@ def serve(sockets: Path, own: str) -> NoReturn:
     os.environ.update(
         WEB_PROCESSES=processes,
         SOCKET_PATH=str(sockets / own),
-        STATS_PATH=os.environ.get("STATS_PATH") or "/tmp/uwsgi-stats.sock",  # noqa: S108  (the container's own tmpfs)
+        STATS_PATH=stats_path(),
         PYTHON=sys.executable,
     )
     beside = str(Path(sys.executable).parent / "uwsgi")
@@ -231,12 +345,33 @@ def main(arguments: list[str]) -> int:
             serve(sockets, own)
         case ["publish"]:
             took = publish(sockets, own)
-            print(f"serve: {PUBLISHED} -> {own}" if took else f"serve: {PUBLISHED} stays with a newer release")
+            print(f"serve: {PUBLISHED} -> {own}" if took else f"serve: {PUBLISHED} stays with another release")
             return 0
         case ["health"]:
             return health(sockets, own)
+        case ["hold", number]:
+            hold(sockets, number)
+        case ["take", target]:
+            take(sockets, target)
+        case ["take", target, held]:
+            take(sockets, target, held)
+        case ["release"]:
+            for path in sockets.glob(f"*{HELD}"):
+                path.unlink(missing_ok=True)
+        case ["current"]:
+            print(current(sockets))
+        case ["warm", *addresses]:
+            problems = warm(sockets / own, addresses, int(os.environ.get("WEB_PROCESSES") or "2"))
+            print("\n".join(problems))
+            return 1 if problems else 0
+        case ["drain", seconds]:
+            left = drain(Path(stats_path()), float(seconds))
+            if left:
+                print(f"{left} workers still have a request in hand after {seconds} s")
+            return 1 if left else 0
         case _:
-            fail("usage: serve.py [publish | health]")
+            fail("usage: serve.py [publish | health | hold | take | current | warm | drain]")
+    return 0
 
 
 if __name__ == "__main__":

@@ -163,9 +163,11 @@ def test_each_consumer_sees_only_its_own_secrets_and_cannot_change_them(config: 
 
 def test_the_proxy_cannot_write_to_what_it_serves_or_to_the_sockets(config: Config) -> None:
     found = mounts(config["services"]["proxy"])
-    for target in ("/run/web", "/srv/static", "/srv/media"):
+    for target in ("/run/web", "/srv/static", "/srv/media", "/srv/configuration"):
         assert found[target]["read_only"] is True, target
-    assert {mount["source"] for mount in found.values()} <= {"socket", "static", "media", "certificates"}
+    assert {mount["source"] for mount in found.values()} <= {
+        "socket", "static", "media", "certificates", "configuration",
+    }  # fmt: skip
 
 
 def test_the_socket_volume_is_where_web_and_proxy_meet_and_nobody_else(config: Config) -> None:

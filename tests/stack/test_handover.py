@@ -42,6 +42,15 @@ class Instance:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.launch()
+        wait_for(self.healthy, 20, f"{self.socket} answers")
+
+    def start_unhealthy(self) -> None:
+        """Start one whose answers are errors."""
+        self.launch()
+        wait_for(lambda: "answered 500" in self.run("health").stdout, 20, f"{self.socket} answers")
+
+    def launch(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "serve.py"],
             cwd=self.project,
@@ -50,7 +59,6 @@ class Instance:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait_for(self.healthy, 20, f"{self.socket} answers")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -152,6 +160,71 @@ def test_the_old_release_takes_the_name_when_the_new_one_is_dead(instances: list
     new.kill()
     old.start()
     wait_for(lambda: published(sockets) == old.socket)
+
+
+def test_a_generation_that_is_held_waits_until_it_is_given_the_name(instances: list[Instance], sockets: Path) -> None:
+    old, new = instances
+    old.start()
+    wait_for((sockets / "web.sock").is_symlink)
+    assert old.run("hold", "2").returncode == 0
+    new.start()
+    assert new.run("publish").stdout == "serve: web.sock stays with another release\n"
+    assert published(sockets) == old.socket
+    assert new.run("take", new.socket).returncode == 0
+    assert published(sockets) == new.socket == new.run("current").stdout.strip()
+    # From now on a restart takes it by itself.
+    assert new.run("publish").stdout == f"serve: web.sock -> {new.socket}\n"
+
+
+def test_the_name_handed_back_stays_with_the_old_release(instances: list[Instance], sockets: Path) -> None:
+    old, new = instances
+    old.start()
+    new.start()
+    wait_for(lambda: published(sockets) == new.socket)
+    assert old.run("take", old.socket, "2").returncode == 0
+    assert new.run("publish").stdout == "serve: web.sock stays with another release\n"
+    assert published(sockets) == old.socket
+    assert old.run("release").returncode == 0
+    assert list(sockets.glob("*.held")) == []
+
+
+def test_the_name_is_never_given_to_a_socket_nobody_listens_on(instances: list[Instance], sockets: Path) -> None:
+    old, new = instances
+    old.start()
+    wait_for((sockets / "web.sock").is_symlink)
+    for target in (new.socket, "web.sock", "../etc/passwd"):
+        done = old.run("take", target)
+        assert done.returncode == 1
+        assert "the traffic stays where it is" in done.stderr
+    assert published(sockets) == old.socket
+
+
+def test_every_worker_is_warmed_and_an_error_is_said(instances: list[Instance]) -> None:
+    new = instances[1]
+    new.start()
+    assert new.run("warm", "/", "/feed").returncode == 0
+    (new.project / "config/wsgi.py").write_text(APPLICATION.replace("200 OK", "500 No"))
+    new.kill()
+    new.start_unhealthy()
+    done = new.run("warm", "/")
+    assert (done.returncode, done.stdout) == (1, "/ answered 500\n")
+
+
+def test_draining_waits_for_the_request_in_hand(instances: list[Instance], sockets: Path) -> None:
+    old = instances[0]
+    (old.project / "config/wsgi.py").write_text(
+        APPLICATION.replace("def application(", "import time\ndef application(").replace(
+            "    start_response", '    time.sleep(2 if environment["PATH_INFO"] == "/slow" else 0)\n    start_response'
+        )
+    )
+    old.start()
+    with subprocess.Popen(
+        [sys.executable, "serve.py", "warm", "/slow"], cwd=old.project, env=old.environment, stdout=subprocess.DEVNULL
+    ) as slow:
+        wait_for(lambda: old.run("drain", "0").returncode == 1, 10, "a request in hand")
+        assert old.run("drain", "0.2").stdout == "1 workers still have a request in hand after 0.2 s\n"
+        assert old.run("drain", "20").returncode == 0
+        assert slow.wait(10) == 0
 
 
 def test_dead_sockets_are_swept_at_a_start_and_the_published_name_stays(

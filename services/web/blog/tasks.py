@@ -10,6 +10,7 @@ from django_tasks_db.models import DBTaskResult
 
 from blog import rendering, search
 from blog.models import Article, Comment
+from config.lost import idempotent
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def rerender_comments(after: int) -> int | None:
 
 
 @task()
+@idempotent
 def rerender(kind: str = "article", after: int = 0) -> int | None:
     """Render one batch of stale articles, later comments, and queue the next batch; returns the batch's last id.
 
@@ -107,6 +109,7 @@ def reindex_articles(after: int) -> int | None:
 
 
 @task()
+@idempotent
 def reindex(after: int = 0) -> int | None:
     """Index one batch and queue the next; returns the batch's last id."""
     last = reindex_articles(after)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,18 +72,22 @@ def record(published: Path, release: str, names: list[str]) -> None:
     temporary.rename(entry)
 
 
-def prune(published: Path) -> int:
-    """Remove the files that none of the last releases names, and the records of older ones; returns how many files."""
+def prune(published: Path, kept: Collection[str] = ()) -> int:
+    """Remove the files that neither the last releases nor those in `kept` name, and the records of the others.
+
+    Returns how many files. Without `kept`, a few releases that fail one after the other would push out the one that
+    serves.
+    """
     entries = []
     for path in (published / RECORDS).glob("*.json"):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            entries.append((float(content["published"]), path, set(content["names"])))
+            entries.append((float(content["published"]), path, set(content["names"]), content.get("release") in kept))
         except (OSError, ValueError, KeyError, TypeError) as error:
             # What it names is unknown, so nothing may be removed.
             raise PublishingError(f"{path} cannot be read ({error}): remove it and publish again") from None
     entries.sort(key=lambda entry: entry[0], reverse=True)
-    needed = set().union(*(names for _, _, names in entries[:KEPT_RELEASES]))
+    needed = set().union(*(names for at, (*_, names, keep) in enumerate(entries) if keep or at < KEPT_RELEASES))
     pruned = 0
     for path in sorted(published.rglob("*"), reverse=True):
         if (published / RECORDS) in (path, *path.parents):
@@ -93,13 +98,14 @@ def prune(published: Path) -> int:
         elif path.relative_to(published).as_posix() not in needed:
             path.unlink()
             pruned += 1
-    for _, path, _ in entries[KEPT_RELEASES:]:
-        path.unlink()
+    for _, path, _, keep in entries[KEPT_RELEASES:]:
+        if not keep:
+            path.unlink()
     return pruned
 
 
-def publish(build: Path, published: Path, release: str) -> Published:
-    """Add the hashed files of `build` to `published`, never overwriting, and remove what no recent release names.
+def publish(build: Path, published: Path, release: str, kept: Collection[str] = ()) -> Published:
+    """Add the hashed files of `build` to `published`, never overwriting; remove what no recent or `kept` release names.
 
     Raises PublishingError (nothing collected, a broken record) or OSError (the directory cannot be written).
     """
@@ -107,4 +113,4 @@ def publish(build: Path, published: Path, release: str) -> Published:
     published.mkdir(parents=True, exist_ok=True)
     added = sum(add(build / name, published / name) for name in names)
     record(published, release, names)
-    return Published(added=added, present=len(names) - added, pruned=prune(published))
+    return Published(added=added, present=len(names) - added, pruned=prune(published, kept))

@@ -195,6 +195,8 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = environment.directory("STATIC_BUILD")
 STATIC_PUBLISHED = environment.text("STATIC_PUBLISHED", "")
+# Releases whose files stay, however many were published since: the one that serves, and those one may go back to.
+STATIC_KEPT = frozenset(environment.text("STATIC_KEPT", "").split(","))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = environment.directory("MEDIA_ROOT")

@@ -17,12 +17,13 @@ from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
 from accounts import unverified
-from config import limits, mail
+from config import limits, lost, mail
 from uploads import cleaning
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 600.0
+LOST_SECONDS = 10.0
 
 
 class HeartbeatWorker(Worker):
@@ -38,6 +39,8 @@ class HeartbeatWorker(Worker):
         self.once = once
         self.stop = threading.Event()
         self.swept_at = -SWEEP_SECONDS
+        self.looked_at = -LOST_SECONDS
+        self.alive = lost.Alive(self.worker_id)
 
     def shutdown(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler: stop after the task in hand; a second signal stops at once, by its default action."""
@@ -58,9 +61,12 @@ class HeartbeatWorker(Worker):
         self.beat()
 
     def do_chores(self) -> None:
-        """Send the mail that is due; every ten minutes, remove what nobody needs any more."""
+        """Send the mail that is due and take up lost tasks; every ten minutes, remove what nobody needs any more."""
         if self.running:
             mail.send_due()
+        if self.running and time.monotonic() - self.looked_at >= LOST_SECONDS:
+            self.looked_at = time.monotonic()
+            lost.take_up(self.worker_id)
         if time.monotonic() - self.swept_at >= SWEEP_SECONDS:
             self.swept_at = time.monotonic()
             limits.sweep()
@@ -73,6 +79,7 @@ class HeartbeatWorker(Worker):
         logger.info("worker started")
         while self.running:
             try:
+                self.alive.hold()
                 super().run()
                 self.do_chores()
                 self.beat()
@@ -82,4 +89,5 @@ class HeartbeatWorker(Worker):
             if self.once:
                 break
             self.stop.wait(self.interval)
+        self.alive.end()
         logger.info("worker stopped")

@@ -55,6 +55,14 @@ def test_the_files_of_the_last_three_releases_stay(tmp_path: Path) -> None:
     assert there == [False, True, True, True]
 
 
+def test_releases_that_fail_one_after_the_other_do_not_push_out_the_one_that_serves(tmp_path: Path) -> None:
+    builds = [build(tmp_path / str(number), site=f"content {number}") for number in range(6)]
+    for number, directory in enumerate(builds):
+        publish(directory, tmp_path / "out", f"r{number}", kept={"r0"})
+    there = [all((tmp_path / "out" / name).exists() for name in hashed(directory)) for directory in builds]
+    assert there == [True, False, False, True, True, True]
+
+
 def test_two_builds_under_one_name_are_two_releases(tmp_path: Path) -> None:
     first, second = build(tmp_path / "a", site="a"), build(tmp_path / "b", site="b")
     publish(first, tmp_path / "out", "dev")

@@ -22,7 +22,9 @@ class Command(BaseCommand):
         if not settings.STATIC_PUBLISHED:
             raise CommandError("STATIC_PUBLISHED is not set: name the directory that the proxy serves /static/ from")
         try:
-            result = publish(Path(settings.STATIC_ROOT), Path(settings.STATIC_PUBLISHED), settings.RELEASE)
+            result = publish(
+                Path(settings.STATIC_ROOT), Path(settings.STATIC_PUBLISHED), settings.RELEASE, settings.STATIC_KEPT
+            )
         except PublishingError as error:
             raise CommandError(str(error)) from error
         except OSError as error:

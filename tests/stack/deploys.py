@@ -1,0 +1,167 @@
+"""What the scenarios of deploys share: a stack of their own, cheap releases for it, and load while something happens.
+
+A release is made from the built image of web and a few changed files, in a second. CHAOS=full runs the scenarios at
+their full length; without it they are short enough for every commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack.containers import RELEASE, DockerStack, docker
+from tests.stack.http import Client
+from tests.stack.load import Load, Report, lost_rows, target
+from tests.stack.local import copy_checkout
+
+FULL = os.environ.get("CHAOS") == "full"
+# Of what two processes can do at most; above half of it the queue would be measured, not the deploy.
+SHARE_OF_CAPACITY = 0.25
+STEPS = ("preflight", "release", "start", "healthy", "warm", "hand-over", "smoke", "drain")
+MIGRATION = """
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    dependencies = [("blog", "{after}")]
+    operations = [{operation}]
+"""
+
+
+class Deploys:
+    """A stack in production, and releases to deploy to it."""
+
+    def __init__(self, stack: DockerStack, directory: Path) -> None:
+        self.stack = stack
+        self.directory = directory
+        self.made: list[str] = []
+        self.base = RELEASE
+        self.last_migration = max(
+            path.stem for path in (stack.checkout / "services/web/blog/migrations").glob("[0-9]*.py")
+        )
+        self.load_target: dict[str, Any] = {}
+
+    def derive(self, files: dict[str, str], base: str | None = None) -> str:
+        """An image of web with some files of /app replaced or added, made from `base`; returns its release."""
+        release = f"{self.stack.project}-{len(self.made) + 1}"
+        context = self.directory / release
+        for name, content in {**files, "release.txt": release}.items():
+            path = context / "app" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        sources = " ".join(f"/app/{name}" for name in files if name.endswith(".py"))
+        # What is compiled there is never compared with its source.
+        compiling = f"RUN python -m compileall -q -f --invalidation-mode unchecked-hash {sources}\n" if sources else ""
+        (context / "Dockerfile").write_text(
+            f"FROM slipway/web:{base or self.base}\nUSER 0\nCOPY app /app\n{compiling}USER 10001:10010\n"
+        )
+        docker("build", "--quiet", "--tag", f"slipway/web:{release}", str(context))
+        self.made.append(release)
+        return release
+
+    def source(self, name: str) -> str:
+        """A file of services/web, to change."""
+        return (self.stack.checkout / "services/web" / name).read_text()
+
+    def migration(self, name: str, operation: str) -> dict[str, str]:
+        """A migration of the blog after the last, as a file."""
+        return {f"blog/migrations/{name}.py": MIGRATION.format(after=self.last_migration, operation=operation)}
+
+    def command(self, verb: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a verb; its process is the one to kill."""
+        return subprocess.Popen(
+            ["bin/containers", verb],
+            cwd=self.stack.checkout,
+            env={**self.stack.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, verb: str, release: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        started = self.command(verb, RELEASE=release, **variables)
+        out, error = started.communicate(timeout=900)
+        print(out, error, sep="", flush=True)
+        return subprocess.CompletedProcess(verb, started.returncode, out, error)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The history, oldest first."""
+        path = self.stack.checkout / ".secrets" / self.stack.project / "releases.json"
+        found: list[dict[str, Any]] = json.loads(path.read_text())["releases"] if path.exists() else []
+        return found
+
+    def serving(self) -> str:
+        """Which release answers through the proxy."""
+        return str(json.loads(self.stack.http.get("/readyz").text)["release"])
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """What a deploy must not leave: second containers, one-off containers, held generations."""
+        label = f"label=com.docker.compose.project={self.stack.project}"
+        names = docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
+        extra = {
+            service: found
+            for service in ("web", "worker")
+            if len(found := [name for name in names if f"-{service}-" in name]) != 1
+        }
+        held = self.stack.execute("web", "sh", "-c", "ls /run/web | grep held || true").split()
+        runs = [name for name in names if "-run-" in name]
+        return {**extra, **({"held": held} if held else {}), **({"runs": runs} if runs else {})}
+
+    def rate(self) -> float:
+        """Requests a second that this machine carries easily now, measured with a few in a row."""
+        times = []
+        for _, path, weight in self.load_target["paths"]:
+            for _ in range(3):
+                started = time.monotonic()
+                assert self.stack.http.get(path).status == 200, path
+                times += [time.monotonic() - started] * weight
+        mean = sum(times) / len(times)
+        return max(4.0, min(60.0, SHARE_OF_CAPACITY * 2 / mean))
+
+    @contextmanager
+    def load(self) -> Iterator[Load]:
+        """Load for the length of the block; after it, no acknowledged row may be missing."""
+        if not self.load_target:
+            self.load_target = target(Client(self.stack.url), "admin", self.stack.admin_password())
+        directory = self.directory / f"load-{time.monotonic_ns()}"
+        directory.mkdir()
+        with Load(self.load_target, self.rate(), directory) as load:
+            yield load
+        report = load.measured()
+        print(f"{load.rate:.0f} requests a second\n{report.table()}", flush=True)
+        assert lost_rows(report.acknowledged(), self.stack.psql) == []
+        assert report.acknowledged()
+
+    def remove(self) -> None:
+        """Remove the images that were made."""
+        for release in self.made:
+            docker("image", "rm", "--force", f"slipway/web:{release}", check=False)
+
+
+@pytest.fixture(scope="session")
+def deploys(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Deploys]:
+    """The stack of the scenarios of deploys."""
+    stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("deploys")), "prod", HEALTHY_SECONDS="60")
+    made = Deploys(stack, tmp_path_factory.mktemp("releases"))
+    try:
+        stack.start()
+        stack.manage("seed")
+        yield made
+    finally:
+        stack.remove()
+        made.remove()
+
+
+def no_failures(report: Report) -> None:
+    """Fail with the first failures, if there are any."""
+    assert report.failures() == [], f"{len(report.failures())} of {len(report.samples)}: {report.failures()[:5]}"

@@ -1,0 +1,54 @@
+"""A deploy is killed at every step in turn: the site goes on, and running it again ends right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.stack.deploys import FULL, STEPS, Deploys, no_failures
+
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
+
+
+def interrupted(deploys: Deploys, release: str, step: str, number: signal.Signals) -> subprocess.Popen[str]:
+    """Start a deploy and send the signal as soon as it is at the step."""
+    running = deploys.command("deploy", RELEASE=release)
+    while not any(item["release"] == release and item["step"] == step for item in deploys.records()):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
+    os.kill(running.pid, number)
+    return running
+
+
+@pytest.mark.parametrize("step", STEPS if FULL else ("release", "healthy", "smoke"))
+def test_killed_at_a_step_and_run_again_it_ends_right(deploys: Deploys, step: str) -> None:
+    before, release = deploys.serving(), deploys.derive({})
+    with deploys.load() as load:
+        killed = interrupted(deploys, release, step, signal.SIGKILL)
+        assert killed.wait(30) == -signal.SIGKILL
+        killed.communicate()
+        assert deploys.serving() in (before, release)
+        done = deploys.run("deploy", release)
+    assert done.returncode == 0, done.stderr
+    assert deploys.serving() == release
+    assert deploys.leftovers() == {}
+    assert [item["status"] for item in deploys.records() if item["release"] == release][-1] == "serving"
+    assert sum(item["status"] == "serving" for item in deploys.records()) == 1
+    no_failures(load.measured())
+
+
+@pytest.mark.parametrize("step", STEPS[:-1] if FULL else ("start",))
+def test_ctrl_c_leaves_the_release_that_served(deploys: Deploys, step: str) -> None:
+    before, release = deploys.serving(), deploys.derive({})
+    with deploys.load() as load:
+        stopped = interrupted(deploys, release, step, signal.SIGINT)
+        _, error = stopped.communicate(timeout=300)
+    assert stopped.returncode == 130, error
+    assert f"{before} " in error.splitlines()[-1]
+    assert deploys.serving() == before
+    assert deploys.leftovers() == {}
+    no_failures(load.measured())
