@@ -125,7 +125,9 @@ def import_(server: Server, file: Path, force: bool) -> None:
     if content and not force:
         raise BackupError(f"the database has content ({content}): FORCE=1 replaces it")
     heed_signals()
-    server.sql(f"DROP DATABASE IF EXISTS {IMPORTED}", f"CREATE DATABASE {IMPORTED} TEMPLATE template0")
+    server.sql(
+        f"DROP DATABASE IF EXISTS {IMPORTED}", f"CREATE DATABASE {IMPORTED} OWNER slipway_owner TEMPLATE template0"
+    )
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: server.sql(f"DROP DATABASE IF EXISTS {IMPORTED}"))
         with step("The dump, beside the database"), file.open("rb") as opened:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.stack.backups import BackedUpStack
+from tests.stack.containers import docker
 from tests.stack.local import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -77,10 +78,6 @@ def test_a_restore_to_before_a_delete_brings_every_row_back_and_none_after_and_t
     backed_up.verb("restore-confirm")
     assert "is kept" not in backed_up.verb("backups")
     assert "no restore waits" in backed_up.refusal("restore-undo", FORCE="1")
-    # And what was there first is still within reach.
-    backed_up.verb("restore", TO=moment, FORCE="1")
-    assert backed_up.psql(ROWS) == before
-    backed_up.verb("restore-confirm")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +118,18 @@ def test_a_restore_killed_in_the_middle_leaves_the_old_cluster(backed_up: Backed
     running.communicate()
     backed_up.start()
     assert backed_up.psql(ROWS) == before
-    backed_up.verb("restore", FORCE="1")
+    # What it has left is in nobody's way.
+    assert "no restore waits" in backed_up.refusal("restore-undo", FORCE="1")
+
+
+def test_a_restore_that_is_interrupted_starts_the_site_again(backed_up: BackedUpStack) -> None:
+    before = backed_up.psql(ROWS)
+    running = backed_up.popen("restore", FORCE="1")
+    wait_for(lambda: "restoring" in backed_up.as_root("ls /var/lib/postgresql/17"), 60, "it restores beside")
+    os.killpg(running.pid, signal.SIGINT)
+    assert "nothing has changed" in running.communicate()[0]
+    assert running.returncode != 0
     assert backed_up.psql(ROWS) == before
-    assert "restoring" not in backed_up.as_root("ls /var/lib/postgresql/17")
-    backed_up.verb("restore-confirm")
+    assert backed_up.http.get("/readyz").status == 200
+    left = docker("ps", "--all", "--quiet", "--filter", f"label=slipway.recovered={backed_up.project}")
+    assert left == ""

@@ -33,12 +33,16 @@ fail() {
   exit 1
 }
 
-# reason TEXT: what went wrong, in one line: pgBackRest's error without its number of a process, else the last line.
+# reason TEXT: what went wrong, in one line: pgBackRest's error, which may have several, else the last line.
 reason() {
-  local line
-  line=$(grep -m 1 'ERROR: ' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1)
-  line=${line#*ERROR: }
-  echo "${line#backup: }"
+  local text
+  if [[ $1 == *'ERROR: '* ]]; then
+    text=$(grep -v -e ' failed in line ' <<<"${1#*ERROR: }" | tr -s '[:space:]' ' ')
+  else
+    text=$(grep -v -e '^[[:space:]]*$' -e ' failed in line ' <<<"$1" | tail -n 1) || text='no reason given'
+  fi
+  text=${text#backup: }
+  echo "${text:0:300}"
 }
 
 secret() {
@@ -79,8 +83,8 @@ pg1-socket-path=$DATABASE
 pg1-user=slipway_backup
 pg1-database=postgres
 END
-  } >"$PGBACKREST_CONFIG.new"
-  mv "$PGBACKREST_CONFIG.new" "$PGBACKREST_CONFIG"
+  } >"$PGBACKREST_CONFIG.$$"
+  mv "$PGBACKREST_CONFIG.$$" "$PGBACKREST_CONFIG"
   if [[ -e $SECRETS/backup_password ]]; then
     local password
     password=$(secret backup_password)
@@ -137,8 +141,8 @@ backrest_files() {
 # note NAME: standard input becomes a file of the state, at once or not at all.
 note() {
   mkdir -p "$STATE"
-  cat >"$STATE/$1.new"
-  mv "$STATE/$1.new" "$STATE/$1"
+  cat >"$STATE/$1.$$"
+  mv "$STATE/$1.$$" "$STATE/$1"
 }
 
 # The labels of the backups there are, oldest first; "F" in one is a full one, "D" and "I" at the end the other kinds.
