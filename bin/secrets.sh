@@ -74,7 +74,7 @@ make_backup_secrets() {
   for name in "${BACKUP_SECRETS[@]}"; do
     if [[ ! -e $directory/$name ]]; then
       [[ $name != backup_passphrase ]] || ! docker volume inspect "${PROJECT}_backups" >/dev/null 2>&1 ||
-        fail "the backups of $PROJECT exist, but their passphrase $directory/$name is gone: put the file back (without it they cannot be read), or remove the volume ${PROJECT}_backups to begin anew"
+        fail "the backups of $PROJECT exist, but their secret $directory/$name is gone: put the file back (without it they cannot be read), or remove the volume ${PROJECT}_backups to begin anew"
       (umask 077 && head -c 48 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' >"$directory/$name.new" && mv "$directory/$name.new" "$directory/$name")
     fi
     [[ -r $directory/$name ]] || fail "the secret $directory/$name cannot be read by $(id -un): give it back to that user, mode 0600"
