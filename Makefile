@@ -49,6 +49,35 @@ migrate: ## Apply the migrations
 seed: ## Load the sample content (SCALE=100000 generates that many articles)
 	@bin/stack manage seed $(if $(SCALE),--scale "$(SCALE)")
 
+##@ Backups
+.PHONY: backup
+backup: ## Take a backup now (TYPE=full|diff|incr)
+	@bin/backup take
+.PHONY: backups
+backups: ## List the backups: age, size, how far back one can go, archive, last drill
+	@bin/backup list
+.PHONY: restore
+restore: ## Restore beside, verify, swap: to the newest, or to a moment (TO="2026-11-22 10:15:00+08" FORCE=1)
+	@bin/backup restore
+.PHONY: restore-confirm
+restore-confirm: ## Delete what the last restore has kept
+	@bin/backup confirm
+.PHONY: restore-undo
+restore-undo: ## Go back to what was before the last restore (FORCE=1)
+	@bin/backup undo
+.PHONY: restore-drill
+restore-drill: ## Prove that a restore works, beside the site; prints RPO and RTO
+	@bin/backup drill
+.PHONY: export-db
+export-db: ## Write the database to a file that any PostgreSQL of this version or newer reads (FILE=blog.dump)
+	@bin/backup export
+.PHONY: import-db
+import-db: ## Put such a file in the database's place (FILE=blog.dump FORCE=1)
+	@bin/backup import
+.PHONY: db-upgrade
+db-upgrade: ## Say whether there is a newer PostgreSQL for the database, and how to get there
+	@bin/backup upgrade
+
 ##@ Check
 .PHONY: test
 test: ## Run all tests (ARGS="-k name tests/web")
@@ -105,7 +134,7 @@ clean: ## Remove what was built; DATA=1 removes the databases and secrets of thi
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "; printf "Slipway: a Django site, from one command to production.\n\nUsage: make VERB [NAME=value …]\n"} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 ##@ Release
 .PHONY: verify

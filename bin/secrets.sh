@@ -8,6 +8,8 @@
 # Uses root and fail of bin/engine.sh, PROJECT and MODE.
 
 readonly SECRET_NAMES=(secret_key postgres_password owner_password app_password admin_password)
+# Production's alone. The password takes effect at every start; the passphrase is the key to the repository.
+readonly BACKUP_SECRETS=(backup_password backup_passphrase)
 
 secrets_directory() {
   # shellcheck disable=SC2154  # bin/engine.sh sets root
@@ -65,6 +67,26 @@ check_mode() {
 
 note_mode() {
   (umask 077 && echo "$MODE" >"$(secrets_directory)/mode")
+}
+
+# Those of the backups. A passphrase is made once: with another, the repository cannot be read.
+make_backup_secrets() {
+  local directory name
+  directory=$(secrets_directory)
+  for name in "${BACKUP_SECRETS[@]}"; do
+    if [[ ! -e $directory/$name ]]; then
+      [[ $name != backup_passphrase ]] || ! docker volume inspect "${PROJECT}_backups" >/dev/null 2>&1 ||
+        fail "the backups of $PROJECT exist, but their secret $directory/$name is gone: put the file back (without it they cannot be read), or remove the volume ${PROJECT}_backups to begin anew"
+      (umask 077 && head -c 48 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' >"$directory/$name.new" && mv "$directory/$name.new" "$directory/$name")
+    fi
+    [[ -r $directory/$name ]] || fail "the secret $directory/$name cannot be read by $(id -un): give it back to that user, mode 0600"
+    [[ -n $(tr -d '[:space:]' <"$directory/$name") ]] || fail "the secret $directory/$name is empty: put it back"
+    chmod 600 "$directory/$name"
+  done
+  for name in repo_s3_key repo_s3_key_secret; do
+    [[ -z ${REPO_S3_BUCKET-} || -s $directory/$name ]] ||
+      fail "REPO_S3_BUCKET is set, but $directory/$name is not there: write the store's access key into it, mode 0600"
+  done
 }
 
 # What an interrupted delivery left.

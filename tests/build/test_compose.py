@@ -47,6 +47,11 @@ def services(config: Config) -> Iterator[tuple[str, Config]]:
     yield from config["services"].items()
 
 
+def long_running(config: Config) -> tuple[str, ...]:
+    """The services that are meant to stay; only production has backups."""
+    return (*LONG_RUNNING, "backup") if config["mode"] == "prod" else LONG_RUNNING
+
+
 def mounts(service: Config) -> dict[str, Config]:
     """The mounts of a service by where they are in the container."""
     return {mount["target"]: mount for mount in service.get("volumes", [])}
@@ -92,7 +97,7 @@ def test_every_log_is_rotated(config: Config) -> None:
 
 
 def test_every_long_running_service_has_a_health_check_of_its_own(config: Config) -> None:
-    tests = {name: config["services"][name]["healthcheck"] for name in LONG_RUNNING}
+    tests = {name: config["services"][name]["healthcheck"] for name in long_running(config)}
     for name, check in tests.items():
         assert check["test"][0] in ("CMD", "CMD-SHELL"), name
         assert not check.get("disable"), name
@@ -158,6 +163,7 @@ def test_each_consumer_sees_only_its_own_secrets_and_cannot_change_them(config: 
     assert volumes["worker"] == "secrets-worker"
     assert volumes["release"] == "secrets-release"
     assert volumes.get("acme", "secrets-acme") == "secrets-acme"
+    assert volumes.get("backup") == ("secrets-backup" if config["mode"] == "prod" else None)
     assert volumes["manage"] not in ("secrets-db", "secrets-web", "secrets-worker")
 
 
@@ -175,9 +181,44 @@ def test_the_socket_volume_is_where_web_and_proxy_meet_and_nobody_else(config: C
     assert using == {"web", "proxy"}
 
 
-def test_the_database_has_its_volume_to_itself(config: Config) -> None:
-    using = {name for name, service in services(config) for mount in service["volumes"] if mount["source"] == "pgdata"}
-    assert using == {"db"}
+def test_the_database_has_its_volume_to_itself_but_for_the_backups_which_cannot_write(config: Config) -> None:
+    using = {
+        name: bool(mount.get("read_only"))
+        for name, service in services(config)
+        for mount in service["volumes"]
+        if mount["source"] == "pgdata"
+    }
+    assert using == ({"db": False, "backup": True} if config["mode"] == "prod" else {"db": False})
+
+
+def test_only_the_backup_container_has_the_repository_and_its_passphrase(config: Config) -> None:
+    """Whoever takes the database or the site over can neither read nor destroy their backups."""
+    using = {name for name, service in services(config) for mount in service["volumes"] if mount["source"] == "backups"}
+    keys = {
+        name
+        for name, service in services(config)
+        for mount in service["volumes"]
+        if mount["source"] == "secrets-backup"
+    }
+    assert using == keys == ({"backup"} if config["mode"] == "prod" else set())
+
+
+def test_the_backup_container_changes_nothing_of_the_site(config: Config) -> None:
+    if config["mode"] == "dev":
+        assert "backup" not in config["services"]
+        return
+    found = mounts(config["services"]["backup"])
+    writable = {mount["source"] for mount in found.values() if not mount.get("read_only")}
+    assert writable == {"backups", "archived"}
+    assert mounts(config["services"]["db"])["/srv/archived"]["read_only"] is True
+    assert config["networks"]["backup"]["internal"] is True
+    assert set(config["services"]["backup"]["networks"]) == {"backup"}
+    assert [name for name, service in services(config) if "backup" in service["networks"]] == ["backup"]
+
+
+def test_the_archive_outlives_the_database(config: Config) -> None:
+    needed = config["services"]["db"].get("depends_on", {})
+    assert needed.get("backup", {}).get("condition") == ("service_started" if config["mode"] == "prod" else None)
 
 
 def test_the_long_running_services_cannot_write_to_the_source_tree(config: Config) -> None:
@@ -208,7 +249,7 @@ def test_a_release_comes_before_the_code_that_needs_it(config: Config) -> None:
 
 def test_production_starts_again_after_a_crash_and_development_does_not(config: Config) -> None:
     wanted = "unless-stopped" if config["mode"] == "prod" else None
-    for name in LONG_RUNNING:
+    for name in long_running(config):
         assert config["services"][name].get("restart") == wanted, name
     assert "restart" not in config["services"]["release"]
 

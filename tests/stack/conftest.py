@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack.backups import backed_up  # noqa: F401  (fixtures)
 from tests.stack.containers import docker_prod, images  # noqa: F401  (fixtures)
 from tests.stack.deploys import deploys  # noqa: F401  (fixture)
 from tests.stack.local import LocalStack, copy_checkout

@@ -20,6 +20,8 @@ from tests.stack.needs import needs_docker
 # Not the images that a developer's own stack runs; TEST_RELEASE keeps two runs of the tests apart.
 RELEASE = os.environ.get("TEST_RELEASE") or "test"
 SERVICES = ("db", "web", "worker", "proxy")
+# With these, production's.
+LOGGED = (*SERVICES, "backup")
 # Seconds. In production a health check runs every ten.
 HEALTH_INTERVAL = "1s"
 HEARTBEAT_SECONDS = "4"
@@ -151,7 +153,7 @@ class DockerStack(LocalStack):
     def logs(self) -> str:
         """What the containers have written, one after the other."""
         texts = []
-        for service in SERVICES:
+        for service in LOGGED if self.mode == "prod" else SERVICES:
             done = subprocess.run(["docker", "logs", self.container(service)], capture_output=True, text=True)
             texts.append(done.stdout + done.stderr)
         return "\n".join(texts)

@@ -9,7 +9,11 @@ import pytest
 from tests.stack.containers import SERVICES, DockerStack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
-every_service = pytest.mark.parametrize("service", SERVICES)
+every_service = pytest.mark.parametrize("service", [*SERVICES, "backup"])
+SECRETS = (
+    "secret_key", "postgres_password", "owner_password", "app_password", "admin_password", "backup_password",
+    "backup_passphrase",
+)  # fmt: skip
 
 
 def every_status(stack: DockerStack, service: str) -> list[dict[str, str]]:
@@ -64,7 +68,7 @@ def test_nothing_put_into_the_temporary_directory_runs(docker_prod: DockerStack,
 
 
 # What each service may be reached at by the network; uWSGI has a socket in a volume.
-LISTENING: dict[str, set[int]] = {"db": {5432}, "web": set(), "worker": set(), "proxy": {8080, 8443}}
+LISTENING: dict[str, set[int]] = {"db": {5432}, "backup": set(), "web": set(), "worker": set(), "proxy": {8080, 8443}}
 
 
 @every_service
@@ -88,8 +92,7 @@ def test_memory_processors_and_processes_are_limited(docker_prod: DockerStack, s
 
 @every_service
 def test_no_environment_and_no_command_line_holds_a_secret(docker_prod: DockerStack, service: str) -> None:
-    names = ("secret_key", "postgres_password", "owner_password", "app_password", "admin_password")
-    values = [docker_prod.secret(name).read_text().strip() for name in names]
+    values = [docker_prod.secret(name).read_text().strip() for name in SECRETS]
     assert all(len(value) >= 24 for value in values)
     told = str(docker_prod.inspect(service))
     # A process of another user's namespace would hide its environment; these are all this user's own.
@@ -97,10 +100,10 @@ def test_no_environment_and_no_command_line_holds_a_secret(docker_prod: DockerSt
         service, "bash", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
     )
     assert "PATH=" in told
-    assert [name for name, value in zip(names, values, strict=True) if value in told] == []
+    assert [name for name, value in zip(SECRETS, values, strict=True) if value in told] == []
 
 
 def test_the_logs_hold_no_secret(docker_prod: DockerStack) -> None:
     logs = docker_prod.logs()
-    for name in ("secret_key", "postgres_password", "owner_password", "app_password", "admin_password"):
+    for name in SECRETS:
         assert docker_prod.secret(name).read_text().strip() not in logs, name

@@ -15,9 +15,10 @@ from tests.stack.containers import DockerStack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
-NAMES = ("secret_key", "postgres_password", "owner_password", "app_password", "admin_password")
+NAMES = ("secret_key", "postgres_password", "owner_password", "app_password", "admin_password", "backup_passphrase")
 DELIVERED = {
-    "db": {"postgres_password", "owner_password", "app_password"},
+    "db": {"postgres_password", "owner_password", "app_password", "backup_password"},
+    "backup": {"backup_password", "backup_passphrase"},
     "web": {"secret_key", "app_password"},
     "worker": {"secret_key", "app_password", "email_password"},
 }

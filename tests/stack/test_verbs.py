@@ -17,7 +17,11 @@ WORK = ["shell", "psql", "manage", "migrate", "seed"]
 CHECK = ["test", "lint", "fmt", "bench", "bench-build", "doctor"]
 BUILD = ["build", "base", "lock", "lock-check", "outdated", "sbom", "scan", "clean", "help"]
 RELEASE = ["verify", "release", "verify-release"]
-VERBS = RUN + WORK + CHECK + BUILD + RELEASE
+BACKUPS = [
+    "backup", "backups", "restore", "restore-confirm", "restore-undo", "restore-drill", "export-db", "import-db",
+    "db-upgrade",
+]  # fmt: skip
+VERBS = RUN + WORK + BACKUPS + CHECK + BUILD + RELEASE
 NO_DOCKER: dict[str, Any] = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
 
@@ -39,7 +43,7 @@ def test_make_alone_prints_every_verb_in_groups(idle: LocalStack) -> None:
     output = idle.make().stdout
     listed = re.findall(r"^  ([a-z-]+) ", output, re.MULTILINE)
     assert set(VERBS) == set(listed)
-    assert re.findall(r"^[A-Z][a-z]+$", output, re.MULTILINE) == ["Run", "Work", "Check", "Build", "Release"]
+    assert re.findall(r"^[A-Z][a-z]+$", output, re.MULTILINE) == ["Run", "Work", "Backups", "Check", "Build", "Release"]
 
 
 def test_the_readmes_name_every_verb(idle: LocalStack) -> None:
@@ -47,6 +51,11 @@ def test_the_readmes_name_every_verb(idle: LocalStack) -> None:
         text = (idle.checkout / name).read_text()
         missing = [verb for verb in VERBS if f"make {verb}" not in text]
         assert not missing, f"{name}: {missing}"
+
+
+@pytest.mark.parametrize("verb", ["backup", "backups", "restore", "restore-drill", "db-upgrade"])
+def test_the_local_engine_has_no_backups_and_says_what_it_has(idle: LocalStack, verb: str) -> None:
+    assert "make export-db FILE=" in one_error(idle.make(verb, check=False, ENGINE="local"))
 
 
 def test_the_doctor_lists_both_engines(idle: LocalStack) -> None:
