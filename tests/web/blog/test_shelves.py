@@ -216,3 +216,13 @@ def test_a_title_that_cannot_be_is_told(client: Client, author: User, sent: dict
     assert "_error" in response.text
     assert max(sent.values(), key=len) in response.text
     assert not Blog.objects.exists()
+
+
+@pytest.mark.django_db
+def test_nothing_is_merged_into_a_category_of_another_author() -> None:
+    own, foreign = a_category(a_user("ann")), a_category(a_user("bob"))
+    article = an_article(a_user("ann"), category=own)
+    with pytest.raises(Category.DoesNotExist):
+        merge(own, foreign)
+    article.refresh_from_db()
+    assert article.category == own
