@@ -58,11 +58,14 @@ def run(verb: str) -> None:
         case "line":
             print(summary(found.report()))
         case "restore":
-            restoring.restore(found, os.environ.get("TO", ""), flag("FORCE"))
+            with found.turn():
+                restoring.restore(found, os.environ.get("TO", ""), flag("FORCE"))
         case "confirm":
-            restoring.confirm(found)
+            with found.turn():
+                restoring.confirm(found)
         case "undo":
-            restoring.undo(found, flag("FORCE"))
+            with found.turn():
+                restoring.undo(found, flag("FORCE"))
         case "drill":
             drill(found)
         case "upgrade":

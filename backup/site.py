@@ -6,6 +6,7 @@ What starts or stops services here starts and stops the containers there are: no
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -139,6 +140,25 @@ class Site:
             text = self.once("report", options=("--volume", f"{self.volume('pgdata')}:/var/lib/postgresql:ro"))
         loaded: dict[str, Any] = json.loads(text)
         return loaded
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Nobody else starts, stops, deploys or restores the project for the block: take_turn of bin/containers.
+
+        Raises BackupError when somebody does.
+        """
+        (ROOT / ".secrets").mkdir(mode=0o700, exist_ok=True)
+        with (ROOT / ".secrets" / f"{self.project}.lock").open("a+", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise BackupError(
+                    f"another start, stop, deploy or restore of {self.project} is under way: wait until it has ended"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
 
     @contextlib.contextmanager
     def scratch_volume(self, name: str) -> Iterator[str]:

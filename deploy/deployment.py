@@ -192,7 +192,7 @@ class Deployment:
             raise DeployError(f"there is no image slipway/web:{release}: `make deploy` without RELEASE builds one")
         if self.suits(old, release, images["web"]):
             # An interrupted deploy may have ended without one.
-            self.up("worker", {"RELEASE": release, "GENERATION": str(old.generation)}, "--no-recreate")
+            self.up(("worker",), {"RELEASE": release, "GENERATION": str(old.generation)}, "--no-recreate")
             self.replace_rest(release, images, old.generation)
             print(f"{release} serves already: nothing to deploy")
             return
@@ -276,20 +276,20 @@ class Deployment:
             say("·", "PostgreSQL stays as it is (DB=1 replaces it: it restarts, for some seconds pages answer 503)")
             return
         with self.step("database", "PostgreSQL, replaced: it restarts"):
-            self.up("db", {**environment, "DB_RELEASE": environment["RELEASE"]}, "--wait", "--wait-timeout", "600")
+            self.up(("db",), {**environment, "DB_RELEASE": environment["RELEASE"]}, "--wait", "--wait-timeout", "600")
 
-    def up(self, service: str, environment: dict[str, str], *options: str) -> None:
-        """Start a service as Compose would. Raises DeployError."""
-        done = self.engine.compose("up", "--detach", "--no-deps", *options, service, environment=environment)
+    def up(self, services: tuple[str, ...], environment: dict[str, str], *options: str) -> None:
+        """Start services as Compose would. Raises DeployError."""
+        done = self.engine.compose("up", "--detach", "--no-deps", *options, *services, environment=environment)
         if done.returncode:
-            raise DeployError(last_line(done.stderr) or f"Compose does not start {service}", done.stderr)
+            raise DeployError(last_line(done.stderr) or f"Compose does not start {services[0]}", done.stderr)
 
     def start_beside(self, environment: dict[str, str]) -> dict[str, Container]:
         """Start web and worker of the new release beside the old ones."""
         with self.step("start", "Start uWSGI and the worker beside the old ones"):
-            for service in ("web", "worker"):
-                count = len(self.engine.containers(service)) + 1
-                self.up(service, environment, "--no-recreate", "--scale", f"{service}={count}")
+            counts = {service: len(self.engine.containers(service)) + 1 for service in ("web", "worker")}
+            scales = [part for service, count in counts.items() for part in ("--scale", f"{service}={count}")]
+            self.up(("web", "worker"), environment, "--no-recreate", *scales)
             new = {}
             for service in ("web", "worker"):
                 found = self.engine.containers(service)[0]

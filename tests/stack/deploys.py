@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -66,6 +67,39 @@ class Deploys:
         self.made.append(release)
         return release
 
+    def take_web(self) -> str:
+        """A release with the image of web that serves, so that something else can be new in it; returns the release."""
+        release = f"{self.stack.project}-{len(self.made) + 1}"
+        docker("tag", self.stack.inspect("web")["Image"], f"slipway/web:{release}")
+        self.made.append(release)
+        return release
+
+    def configure(self, files: dict[str, str]) -> str:
+        """A release whose image of nginx is built with other files in services/proxy; returns the release."""
+        release = self.take_web()
+        directory = self.stack.checkout / "services/proxy"
+        before = {name: (directory / name).read_text() for name in files}
+        try:
+            for name, content in files.items():
+                (directory / name).write_text(content)
+            done = subprocess.run(
+                ["bin/build", "proxy"], cwd=self.stack.checkout, env={**self.stack.environment, "RELEASE": release},
+                stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
+        finally:
+            for name, content in before.items():
+                (directory / name).write_text(content)
+        return release
+
+    def derive_proxy(self, instructions: str) -> str:
+        """A release with another image of nginx, made from the one that runs; returns the release."""
+        release = self.take_web()
+        image = self.stack.inspect("proxy")["Config"]["Image"]
+        text = f"FROM {image}\nUSER 0\n{instructions}\nUSER 10002:10010\n"
+        docker("build", "--quiet", "--tag", f"slipway/proxy:{release}", "-", stdin=text)
+        return release
+
     def source(self, name: str) -> str:
         """A file of services/web, to change."""
         return (self.stack.checkout / "services/web" / name).read_text()
@@ -110,8 +144,8 @@ class Deploys:
         names = docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
         extra = {
             service: found
-            for service in ("web", "worker")
-            if len(found := [name for name in names if f"-{service}-" in name]) != 1
+            for service in ("web", "worker", "proxy")
+            if len(found := [name for name in names if f"-{service}-" in name and "-run-" not in name]) != 1
         }
         held = self.stack.execute("web", "sh", "-c", "ls /run/web | grep held || true").split()
         runs = [name for name in names if "-run-" in name]
@@ -145,7 +179,7 @@ class Deploys:
     def remove(self) -> None:
         """Remove the images that were made."""
         for release in self.made:
-            docker("image", "rm", "--force", f"slipway/web:{release}", check=False)
+            docker("image", "rm", "--force", f"slipway/web:{release}", f"slipway/proxy:{release}", check=False)
 
 
 @pytest.fixture(scope="session")
@@ -165,3 +199,13 @@ def deploys(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[
 def no_failures(report: Report) -> None:
     """Fail with the first failures, if there are any."""
     assert report.failures() == [], f"{len(report.failures())} of {len(report.samples)}: {report.failures()[:5]}"
+
+
+def interrupted(deploys: Deploys, release: str, step: str, number: signal.Signals) -> subprocess.Popen[str]:
+    """Start a deploy and send the signal as soon as it is at the step."""
+    running = deploys.command("deploy", RELEASE=release)
+    while not any(item["release"] == release and item["step"] == step for item in deploys.records()):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
+    os.kill(running.pid, number)
+    return running

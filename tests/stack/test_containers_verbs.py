@@ -148,7 +148,7 @@ def test_a_second_start_at_the_same_time_is_refused(idle: DockerStack) -> None:
     with (directory / f"{idle.project}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         line = refused(idle.run("up", "prod", check=False))
-    assert f"another start, stop or deploy of {idle.project} is under way" in line
+    assert f"another start, stop, deploy or restore of {idle.project} is under way" in line
     assert things(idle) == ""
 
 

@@ -94,7 +94,7 @@ def test_a_second_deploy_at_the_same_time_is_refused(deploys: Deploys) -> None:
         for verb in ("deploy", "rollback", "down"):
             second = deploys.run(verb, release if verb == "deploy" else "")
             assert second.returncode != 0, verb
-            assert f"another start, stop or deploy of {deploys.stack.project} is under way" in second.stderr
+            assert f"another start, stop, deploy or restore of {deploys.stack.project} is under way" in second.stderr
     finally:
         out, error = first.communicate(timeout=600)
     assert first.returncode == 0, out + error

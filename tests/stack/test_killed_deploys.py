@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import time
 
 import pytest
 
-from tests.stack.deploys import FULL, STEPS, Deploys, no_failures
+from tests.stack.deploys import FULL, STEPS, Deploys, interrupted, no_failures
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
-
-
-def interrupted(deploys: Deploys, release: str, step: str, number: signal.Signals) -> subprocess.Popen[str]:
-    """Start a deploy and send the signal as soon as it is at the step."""
-    running = deploys.command("deploy", RELEASE=release)
-    while not any(item["release"] == release and item["step"] == step for item in deploys.records()):
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.02)
-    os.kill(running.pid, number)
-    return running
 
 
 @pytest.mark.parametrize("step", STEPS if FULL else ("release", "healthy", "smoke"))

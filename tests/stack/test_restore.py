@@ -126,6 +126,8 @@ def test_a_restore_that_is_interrupted_starts_the_site_again(backed_up: BackedUp
     before = backed_up.psql(ROWS)
     running = backed_up.popen("restore", FORCE="1")
     wait_for(lambda: "restoring" in backed_up.as_root("ls /var/lib/postgresql/17"), 60, "it restores beside")
+    for other in (backed_up.run("down", check=False).stderr, backed_up.refusal("restore-confirm")):
+        assert f"another start, stop, deploy or restore of {backed_up.project} is under way" in other
     os.killpg(running.pid, signal.SIGINT)
     assert "nothing has changed" in running.communicate()[0]
     assert running.returncode != 0
