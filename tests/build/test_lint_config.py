@@ -137,12 +137,13 @@ def test_mypy_wants_types_everywhere(checkout: Path) -> None:
     settings = checkout / "services" / "web" / "config" / "settings.py"
     settings.parent.mkdir(parents=True)
     settings.write_text('"""Settings."""\n\nSECRET_KEY = "x"\n', encoding="utf-8")
-    for folder in ("deploy", "images", "local", "services/web/blog", "tests"):
+    for folder in ("backup", "deploy", "images", "local", "services/web/blog", "tests"):
         (checkout / folder).mkdir()
         (checkout / folder / "x.py").write_text('"""A module."""\n\n\ndef f(x):\n    return x\n', encoding="utf-8")
     answer = lint(checkout, "--tool", "mypy")
     assert answer.returncode == 1
     assert {line.split(":")[0].strip() for line in answer.stdout.splitlines() if "[no-untyped-def]" in line} == {
+        "backup/x.py",
         "deploy/x.py",
         "images/x.py",
         "local/x.py",
