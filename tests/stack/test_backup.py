@@ -72,10 +72,10 @@ def test_a_content_is_stored_once_however_often_it_is_uploaded(backed_up: Backed
         return backed_up.execute("backup", "/opt/db/backup/media", "list", "99999999999").count("/twice-")
 
     before = objects()
-    backed_up.execute("web", "sh", "-c", "for n in 1 2; do echo same >/srv/media/covers/twice-$n.txt; done")
+    backed_up.execute("web", "sh", "-c", "for n in 1 2; do echo same >/srv/media/twice-$n.txt; done")
     wait_for(lambda: listed() == 2, 30, "both are archived")
     assert objects() == before + 1
-    backed_up.execute("web", "sh", "-c", "rm /srv/media/covers/twice-*")
+    backed_up.execute("web", "sh", "-c", "rm /srv/media/twice-*")
 
 
 def test_neither_the_database_nor_the_site_can_reach_the_repository(backed_up: BackedUpStack) -> None:

@@ -42,7 +42,7 @@ reason() {
     text=$(grep -v -e '^[[:space:]]*$' -e ' failed in line ' <<<"$1" | tail -n 1) || text='no reason given'
   fi
   text=${text#backup: }
-  echo "${text:0:300}"
+  echo "${text:0:600}"
 }
 
 secret() {
