@@ -20,7 +20,8 @@ DATABASE, IMPORTED, BEFORE = "slipway", "slipway_imported", "slipway_before_impo
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'slipway'"
 # The first bytes of a dump in pg_dump's custom format.
 MAGIC = b"PGDMP"
-# A new site has an administrator, and what Django notes of its models and migrations. Anything else is content.
+# A new site has an administrator, the group of moderators, and what Django notes of its models and migrations. Anything
+# else is content.
 CONTENT = """
 DO $$
 DECLARE
@@ -32,10 +33,12 @@ BEGIN
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY relname
   LOOP
     CONTINUE WHEN name IN
-      ('django_migrations', 'django_content_type', 'auth_permission', 'django_site', 'config_cache');
+      ('django_migrations', 'django_content_type', 'auth_permission', 'auth_group_permissions', 'django_site',
+       'config_cache');
     EXECUTE format(
       'SELECT count(*) > %s FROM (SELECT FROM public.%I LIMIT 2) AS rows',
-      CASE WHEN name IN ('accounts_user', 'accounts_takenname', 'auth_user', 'blog_blog', 'account_emailaddress')
+      CASE WHEN name IN
+        ('accounts_user', 'accounts_takenname', 'auth_user', 'auth_group', 'blog_blog', 'account_emailaddress')
         THEN 1 ELSE 0 END,
       name) INTO many;
     IF many THEN found := found || name; END IF;

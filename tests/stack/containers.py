@@ -25,6 +25,8 @@ LOGGED = (*SERVICES, "backup")
 # Seconds. In production a health check runs every ten.
 HEALTH_INTERVAL = "1s"
 HEARTBEAT_SECONDS = "4"
+# How many tasks the worker has not ended.
+UNFINISHED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
 
 
 def docker(*arguments: str, check: bool = True, stdin: str | None = None, timeout: float = 300) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.stack.backups import BackedUpStack
-from tests.stack.containers import docker
+from tests.stack.containers import UNFINISHED, docker
 from tests.stack.local import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -71,11 +71,18 @@ def test_a_content_is_stored_once_however_often_it_is_uploaded(backed_up: Backed
     def listed() -> int:
         return backed_up.execute("backup", "/opt/db/backup/media", "list", "99999999999").count("/twice-")
 
+    def contents() -> int:
+        files = "find /srv/media -type f ! -name '.*' -exec sha256sum {} + | cut -d ' ' -f 1 | sort -u | wc -l"
+        return int(backed_up.as_root(files))
+
+    # The worker makes the sizes of the sample's pictures.
+    wait_for(lambda: backed_up.psql(UNFINISHED) == "0" and objects() == contents(), 120, "the uploads are archived")
     before = objects()
-    backed_up.execute("web", "sh", "-c", "for n in 1 2; do echo same >/srv/media/twice-$n.txt; done")
+    script = "mkdir /srv/media/both; for n in 1 2; do echo same >/srv/media/both/twice-$n.txt; done"
+    backed_up.execute("web", "sh", "-c", script)
     wait_for(lambda: listed() == 2, 30, "both are archived")
     assert objects() == before + 1
-    backed_up.execute("web", "sh", "-c", "rm /srv/media/twice-*")
+    backed_up.execute("web", "sh", "-c", "rm -r /srv/media/both")
 
 
 def test_neither_the_database_nor_the_site_can_reach_the_repository(backed_up: BackedUpStack) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.stack.containers import UNFINISHED
 from tests.stack.deploys import FULL, Deploys, no_failures
 from tests.stack.local import wait_for
 
@@ -19,7 +20,6 @@ COLUMN = 'migrations.AddField("tag", "of_deploy_{number}", models.CharField(max_
 FLOOR_SECONDS = 0.02
 # Tasks for the workers, more than one does before it is told to stop.
 QUEUE = "from blog.tasks import reindex; [reindex.enqueue() for _ in range(300)]"
-UNFINISHED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
 ENDS = "SELECT string_agg(DISTINCT status, ' ') FROM django_tasks_database_dbtaskresult"
 
 

@@ -125,6 +125,7 @@ def test_a_restore_killed_in_the_middle_leaves_the_old_cluster(backed_up: Backed
 def test_a_restore_that_is_interrupted_starts_the_site_again(backed_up: BackedUpStack) -> None:
     before = backed_up.psql(ROWS)
     running = backed_up.popen("restore", FORCE="1")
+    wait_for(lambda: not backed_up.inspect("web")["State"]["Running"], 60, "the site is stopped")
     wait_for(lambda: "restoring" in backed_up.as_root("ls /var/lib/postgresql/17"), 60, "it restores beside")
     for other in (backed_up.run("down", check=False).stderr, backed_up.refusal("restore-confirm")):
         assert f"another start, stop, deploy or restore of {backed_up.project} is under way" in other
