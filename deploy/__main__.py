@@ -55,7 +55,6 @@ def main(arguments: list[str]) -> int:
                 os.nice(5)
                 deployment.deploy(os.environ["RELEASE"])
             case ["rollback"]:
-                os.nice(5)
                 deployment.rollback()
             case ["note"]:
                 deployment.note_running()

@@ -51,6 +51,8 @@ class Deployment:
         self.patience = float(os.environ.get("HEALTHY_SECONDS") or "120")
         self.entry: Release | None = None
         self.started = time.monotonic()
+        # Seconds from the start until the release had the traffic.
+        self.taken = 0.0
 
     # --- what is there
 
@@ -180,12 +182,19 @@ class Deployment:
 
     # --- the steps
 
-    def deploy(self, release: str, rollback: bool = False) -> None:
+    def deploy(self, release: str) -> None:
         """Replace what runs by `release`, whose image of web must be here. Raises DeployError."""
+        self.replace(release, self.begin())
+
+    def begin(self) -> Release:
+        """Heed signals, and end what an earlier run was cut off at; the entry of the release that serves."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, interrupt)
         self.recover()
-        before = self.note_running()
+        return self.note_running()
+
+    def replace(self, release: str, before: Release, rollback: bool = False) -> None:
+        """Replace what runs, whose entry is `before`, by `release`. Raises DeployError."""
         old = self.serving()
         images = self.images(release)
         if not images["web"]:
@@ -211,15 +220,17 @@ class Deployment:
                 self.preflight(environment, images["proxy"])
                 self.replace_database(images["db"], environment)
                 self.release_step(environment)
-            new = self.start_beside(environment)
+            # Whoever goes back is in a hurry: the worker follows.
+            new = self.start_beside(environment, ("web",) if rollback else ("web", "worker"))
             self.wait_until_healthy(new)
             with self.step("warm", "Warm pages over its own socket"):
-                self.warm(new["web"])
+                self.warm(new["web"], WARMED[:1] if rollback else WARMED)
             with self.step("hand-over", "Hand over"):
                 docker("update", "--cpu-shares", FULL_SHARES, *(item.id for item in new.values()))
                 # From here on until the name points there, an interruption may find either.
                 handed_over = True
                 self.engine.serve(new["web"], "take", new["web"].socket)
+                self.taken = time.monotonic() - self.started
             with self.step("smoke", "Smoke test through the proxy"):
                 if found := smoke.problem_lasting(self.host, self.port, release):
                     raise DeployError(f"the smoke test failed: {found}")
@@ -284,19 +295,19 @@ class Deployment:
         if done.returncode:
             raise DeployError(last_line(done.stderr) or f"Compose does not start {services[0]}", done.stderr)
 
-    def start_beside(self, environment: dict[str, str]) -> dict[str, Container]:
-        """Start web and worker of the new release beside the old ones."""
-        with self.step("start", "Start uWSGI and the worker beside the old ones"):
-            counts = {service: len(self.engine.containers(service)) + 1 for service in ("web", "worker")}
+    def start_beside(self, environment: dict[str, str], services: tuple[str, ...]) -> dict[str, Container]:
+        """Start services of the new release beside the old ones; their containers by their service."""
+        with self.step("start", f"Start the new {' and '.join(services)} beside the old"):
+            counts = {service: len(self.engine.containers(service)) + 1 for service in services}
             scales = [part for service, count in counts.items() for part in ("--scale", f"{service}={count}")]
-            self.up(("web", "worker"), environment, "--no-recreate", *scales)
+            self.up(services, environment, "--no-recreate", *scales)
             new = {}
-            for service in ("web", "worker"):
+            for service in services:
                 found = self.engine.containers(service)[0]
                 if str(found.generation) != environment["GENERATION"]:
                     raise DeployError(f"Compose started no new container of {service}")
                 new[service] = found
-            # Readers come first while it loads, but whoever goes back is in a hurry.
+            # Readers come first while it loads.
             if not (self.entry and self.entry.rollback):
                 docker("update", "--cpu-shares", LOW_SHARES, *(item.id for item in new.values()))
             return new
@@ -323,10 +334,10 @@ class Deployment:
                         del waiting[service]
                 time.sleep(0.2)
 
-    def warm(self, new: Container) -> None:
+    def warm(self, new: Container, addresses: tuple[str, ...]) -> None:
         """Have each process of the new release load its templates and connect before readers come."""
         try:
-            self.engine.serve(new, "warm", *WARMED)
+            self.engine.serve(new, "warm", *addresses)
         except DeployError as error:
             raise DeployError(f"a page does not work: {error}", self.engine.logs(new)) from None
 
@@ -350,6 +361,8 @@ class Deployment:
     ) -> None:
         """Send the old release away, then replace what is left. The new one serves, whatever fails here."""
         try:
+            if before.status == ROLLED_BACK:
+                self.start_beside(environment, ("worker",))
             with self.step("drain", "Drain and stop the old ones") as notes:
                 try:
                     self.engine.serve(old, "drain", DRAIN_SECONDS)
@@ -373,7 +386,8 @@ class Deployment:
         self.end(SERVING)
         verb = "rolled back to" if before.status == ROLLED_BACK else "deployed"
         back = "" if before.status == ROLLED_BACK else f"; `make rollback` returns to {before.release}"
-        print(f"{paint('1', f'{verb} {release}')} in {time.monotonic() - self.started:.1f} s{back}", flush=True)
+        took = f"in {time.monotonic() - self.started:.1f} s, it has served since {self.taken:.1f} s"
+        print(f"{paint('1', f'{verb} {release}')} {took}{back}", flush=True)
 
     def replace_rest(self, release: str, images: dict[str, str], generation: int) -> None:
         """The proxy, when the release has another one."""
@@ -406,8 +420,7 @@ class Deployment:
 
     def rollback(self) -> None:
         """Return to the release before. Raises DeployError when there is none, or the schema has moved beyond it."""
-        self.recover()
-        current = self.note_running()
+        current = self.begin()
         target = self.records.previous()
         if target is None:
             raise DeployError(f"there is no release before {current.release} to return to: `make releases` lists them")
@@ -417,7 +430,7 @@ class Deployment:
             raise DeployError(f"the image of {target.release} is gone: `make deploy RELEASE=` with that release")
         if self.engine.image(f"slipway/web:{target.release}") != target.image:
             docker("tag", target.image, f"slipway/web:{target.release}")
-        self.deploy(target.release, rollback=True)
+        self.replace(target.release, current, rollback=True)
 
 
 def records_path(project: str) -> Path:

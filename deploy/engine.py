@@ -156,7 +156,8 @@ class Engine:
         filters = (f"project={self.project}", f"service={service}", f"oneoff={oneoff}")
         options = [part for item in filters for part in ("--filter", f"label={LABEL}.{item}")]
         ids = docker("ps", "--all", "--quiet", "--no-trunc", *options).split()
-        found = [item for identity in ids if (item := self.inspect(identity))]
+        # One that is gone by now is not among the answers.
+        found = map(container, json.loads(run("docker", "container", "inspect", *ids).stdout)) if ids else []
         return sorted(found, key=lambda item: (item.generation, item.created), reverse=True)
 
     def inspect(self, identity: str) -> Container | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.stack.containers import docker_prod, images  # noqa: F401  (fixtures)
 from tests.stack.deploys import deploys  # noqa: F401  (fixture)
 from tests.stack.local import LocalStack, copy_checkout
 
+FULL = os.environ.get("CHAOS") == "full"
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
@@ -32,3 +34,13 @@ def local_prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]
 def stack(request: pytest.FixtureRequest) -> LocalStack:
     """The production stack, on each engine in turn."""
     return request.getfixturevalue(f"{request.param}_prod")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only CHAOS=full runs, unless a test is asked for by its name."""
+    if FULL or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -78,6 +78,7 @@ def test_another_image_has_one_short_gap(deploys: Deploys) -> None:
     assert deploys.leftovers() == {}
 
 
+@pytest.mark.full
 def test_an_image_that_does_not_start_gives_way_to_the_old_one(deploys: Deploys) -> None:
     proxy = deploys.stack.container("proxy")
     script = """#!/bin/sh\\n[ "$1" = render ] || exit 3\\nexec /opt/proxy/start "$@"\\n"""
@@ -92,7 +93,8 @@ def test_an_image_that_does_not_start_gives_way_to_the_old_one(deploys: Deploys)
     assert deploys.leftovers() == {}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT] if FULL else [signal.SIGKILL])
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_while_nginx_is_replaced_and_run_again_it_ends_right(deploys: Deploys, number: signal.Signals) -> None:
     release = deploys.derive_proxy(f"ENV OF=killed-{int(number)}")
     stopped = interrupted(deploys, release, "proxy", number)

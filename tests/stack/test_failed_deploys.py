@@ -34,6 +34,7 @@ def test_a_release_that_cannot_be_imported(deploys: Deploys) -> None:
     refused(deploys, release, "ModuleNotFoundError: No module named 'no_such_module'", "goes on serving, untouched")
 
 
+@pytest.mark.full
 def test_a_release_whose_server_does_not_start(deploys: Deploys) -> None:
     source = deploys.source("serve.py").replace(
         "    sockets, own = directory(), own_name()\n",
@@ -47,6 +48,7 @@ def test_a_release_that_is_never_healthy(deploys: Deploys) -> None:
     refused(deploys, deploys.derive({"config/health.py": source}), "is not healthy", "never ready", HEALTHY_SECONDS="8")
 
 
+@pytest.mark.full
 def test_a_release_whose_pages_fail(deploys: Deploys) -> None:
     source = deploys.source("blog/feeds.py") + "\nSiteFeed.items = lambda self: 1 / 0\n"
     refused(deploys, deploys.derive({"blog/feeds.py": source}), "a page does not work: /feed.atom answered 500")
@@ -57,6 +59,7 @@ def test_a_release_whose_migration_fails(deploys: Deploys) -> None:
     refused(deploys, release, "division by zero")
 
 
+@pytest.mark.full
 def test_a_release_whose_migration_would_break_the_one_that_serves(deploys: Deploys) -> None:
     release = deploys.derive(deploys.migration("9902_taking", 'migrations.RemoveField("article", "excerpt")'))
     refused(deploys, release, "blog.9902_taking removes article.excerpt: the release that serves now would fail on it")
