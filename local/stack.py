@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from local import postgres
 from local.layout import Layout, StackError, prepare
-from local.logs import Readable, Recent
+from local.logs import Kept, Readable, Recent
 from local.processes import Process, Terminal, kill_group, started_at, stop_leftovers, watch
 
 MODES = ("dev", "prod")
@@ -381,7 +381,7 @@ class Stack:
         # A log that cannot be written, on a full disk or a closed terminal, must not flood or stop the supervisor.
         logging.raiseExceptions = False
         file = logging.handlers.RotatingFileHandler(self.places.log_file, maxBytes=LOG_BYTES, backupCount=3)
-        file.setFormatter(logging.Formatter("%(source)s | %(message)s"))
+        file.setFormatter(Kept())
         self.log.addHandler(file)
         self.log.addHandler(self.recent)
         self.console.setFormatter(Readable(self.terminal.colour))
