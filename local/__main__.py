@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from local import postgres
+from local import figures, postgres
 from local.layout import Layout, StackError, layout
 from local.processes import group_members
 from local.stack import LONGEST_STOP, MODES, Stack, database, read_status
 from watch import logs as watched
+from watch import table
 
 
 def up(places: Layout, mode: str, detach: bool) -> int:
@@ -72,10 +73,7 @@ def ps(places: Layout) -> int:
     if status["mode"] == "command":
         print(f"only the database, for a command (process {status['pid']})")
         return 1
-    print(f"{status['url']}   {status['mode']}, local engine, supervisor {status['pid']}")
-    for item in cast(list[dict[str, Any]], status["processes"]):
-        print(f"  {item['name']:<10} {item['group']}")
-    return 0
+    return table.show([figures.gather(places, status)])
 
 
 def logs(places: Layout, follow: bool) -> int:

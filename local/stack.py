@@ -278,7 +278,8 @@ class Stack:
             )
             self.add(
                 "worker", [sys.executable, "manage.py", "worker"],
-                self.django_environment(), signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
+                {**self.django_environment(), "HEARTBEAT_FILE": str(places.heartbeat)},
+                signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
             )  # fmt: skip
             postgres.wait_until(
                 lambda: self.go_on() and self.web_ready(web, environment),
@@ -358,6 +359,8 @@ class Stack:
             "pid": os.getpid(),
             "mode": self.mode,
             "url": self.url,
+            "bind": os.environ.get("BIND") or "127.0.0.1",
+            "release": os.environ.get("RELEASE") or "dev",
             "processes": [
                 {"name": item.name, "group": item.process.pid, "started": started_at(item.process.pid)}
                 for item in self.processes

@@ -6,7 +6,7 @@ import io
 import sys
 from typing import cast
 
-from watch import logs
+from watch import containers, logs, table
 
 
 def main() -> int:
@@ -17,6 +17,8 @@ def main() -> int:
     match sys.argv[1:]:
         case ["logs", ("past" | "live") as mode]:
             return logs.main(mode)
+        case ["ps", *stacks] if stacks:
+            return table.show([containers.gather(*stack.split(":", 1)) for stack in stacks])
         case _:
             print(f"usage: {__doc__}", file=sys.stderr)
             return 2
