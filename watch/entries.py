@@ -72,7 +72,7 @@ def _from_json(service: str, found: dict[str, Any]) -> Entry:
     if "path" in found and "status" in found:
         status = int(found["status"])
         milliseconds = float(found.get("seconds") or 0) * 1000
-        text = f"{status} {found.get('method')} {found['path']}  {milliseconds:.0f} ms{_short(request)}"
+        text = f"{status} {found.get('method')} {found['path'] or '–'}  {milliseconds:.0f} ms{_short(request)}"
         return Entry(service, logging.ERROR if status >= 500 else logging.INFO, request, text)
     name = str(found.get("level", ""))
     text = f"{name} {found.get('message', '')}".strip()

@@ -21,9 +21,12 @@ def known(number: object) -> str:
 
 def web(numbers: Numbers) -> str:
     """How busy uWSGI is, and whether it has the traffic: there are two of it during a deploy."""
-    text = f"{numbers['busy']}/{numbers['workers']} workers busy, {numbers['requests']} requests"
-    if numbers["exceptions"] or numbers["harakiri"]:
-        text += f", {numbers['exceptions']} exceptions, {numbers['harakiri']} harakiri"
+    text = (
+        f"{numbers['busy']}/{numbers['workers']} busy, {numbers['requests']} requests, "
+        f"{numbers['exceptions']} exceptions"
+    )
+    if numbers["harakiri"]:
+        text += f", {numbers['harakiri']} harakiri"
     return text if numbers["serving"] else f"{text}, no traffic"
 
 
@@ -55,7 +58,9 @@ def backup(numbers: Numbers) -> str:
         drill = "no drill yet"
     else:
         drill = f"drill {'passed' if numbers['drill_ok'] else 'FAILED'} {age(numbers['drill_age'])} ago"
-    return f"{taken}, {drill}, archive {numbers['archive']}"
+    archive = f"archive {numbers['archive']}"
+    # A line has an end, and what is wrong goes in front.
+    return ", ".join([taken, drill, archive] if numbers["archive"] == "ok" else [archive, taken, drill])
 
 
 WORDS = {"web": web, "worker": worker, "db": db, "proxy": proxy, "backup": backup}
