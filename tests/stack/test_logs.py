@@ -133,7 +133,7 @@ def walk(stack: LocalStack) -> Journey:
     assert answer.headers["X-Request-ID"] in answer.text
 
     # Longer than what counts as slow, because somebody has the table.
-    lock = "BEGIN; LOCK TABLE django_session; SELECT pg_sleep(1.2); COMMIT"
+    lock = "BEGIN; LOCK TABLE django_session; SELECT pg_sleep(2.2); COMMIT"
     holder = threading.Thread(target=stack.psql, args=(lock,))
     holder.start()
     wait_for(lambda: stack.psql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'django_session'::regclass") == "1", 5)  # fmt: skip
