@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 60.0
 
 
 def ask_web(stack: Stack) -> Numbers | None:
-    """uWSGI's numbers."""
+    """UWSGI's numbers."""
     environment = {**stack.django_environment(), **stack.serve_environment()}
     own = next((path.name for path in stack.places.sockets.glob("*-local.sock")), "")
     environment["GENERATION"] = own.partition("-")[0] or "0"
@@ -40,7 +40,7 @@ def ask_database(places: Layout) -> Numbers | None:
 
 
 def ask_proxy(bind: str, port: int) -> Numbers | None:
-    """nginx's connections, where it was built to count them."""
+    """Nginx's connections, where it was built to count them."""
     # Not through a proxy of the environment; by a name that is not the site's.
     client = http.client.HTTPConnection("127.0.0.1" if bind == "0.0.0.0" else bind, port, timeout=1.5)  # noqa: S104
     try:
@@ -81,10 +81,8 @@ def gather(places: Layout, status: dict[str, object]) -> Running:
     for name, service in (("proxy", "proxy"), ("web", "web"), ("worker", "worker"), ("postgres", "db")):
         process = processes.get(name)
         lives = process is not None and bool(group_members(process["group"]))
-        if name == "worker":
-            well = time.time() - modified(places) < HEARTBEAT_SECONDS
-        else:
-            well = answers[name] is not None
+        beats = time.time() - modified(places) < HEARTBEAT_SECONDS
+        well = beats if name == "worker" else answers[name] is not None
         numbers = tasks if name == "worker" else answers[name]
         parts.append(
             {

@@ -34,7 +34,7 @@ class Readable(logging.Formatter):
 class Kept(logging.Formatter):
     """Formats records that have a `source` for the log file, as Compose prints its lines: `web | TIME message`."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__("%(source)s | %(asctime)s.%(msecs)03dZ %(message)s", "%Y-%m-%dT%H:%M:%S")

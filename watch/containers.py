@@ -48,7 +48,7 @@ def environment(found: dict[str, Any]) -> dict[str, str]:
 
 
 def health(found: dict[str, Any]) -> str:
-    """healthy, starting, unhealthy, running without a check, paused, restarting; or down, with the status it ended with."""
+    """healthy, starting, unhealthy, running (without a check), paused, restarting; or down, with the exit status."""
     state = found["State"]
     if state["Status"] == "running":
         return (state.get("Health") or {}).get("Status") or "running"
@@ -66,7 +66,7 @@ def uptime(found: dict[str, Any]) -> float | None:
 
 
 def ask_web(identity: str) -> Numbers | None:
-    """uWSGI's numbers, by this checkout's serve.py: the release that runs may not have the command yet."""
+    """UWSGI's numbers, by this checkout's serve.py: the release that runs may not have the command yet."""
     script = (ROOT / "services/web/serve.py").read_text(encoding="utf-8")
     return merged(output(["docker", "exec", "--interactive", identity, "python", "-", "status"], stdin=script))
 
@@ -79,7 +79,7 @@ def ask_database(identity: str) -> Numbers | None:
 
 
 def ask_proxy(identity: str) -> Numbers | None:
-    """nginx's connections, and when the certificate ends (seconds since 1970)."""
+    """Nginx's connections, and when the certificate ends (seconds since 1970)."""
     text = output(["docker", "exec", identity, "bash", "-c", PROXY])
     if not text:
         return None

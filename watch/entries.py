@@ -16,10 +16,13 @@ COLOURS = {"db": 34, "web": 32, "worker": 35, "proxy": 36, "stack": 33, "backup"
 SERVICES = {"postgres": "db"}
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # log_line_prefix in services/db/postgresql.conf.
-POSTGRES = re.compile(
-    r"(?P<time>\d{4}-\S+ \S+ \w+) \[\d+\] (?:\S*@\S* (?P<state>\w{5}) (?P<name>.*?) )?(?P<level>[A-Z]+\d?):  (?P<text>.*)"
-)
-POSTGRES_LEVELS = {"WARNING": logging.WARNING, "ERROR": logging.ERROR, "FATAL": logging.ERROR, "PANIC": logging.CRITICAL}
+POSTGRES = re.compile(r"\d{4}-\S+ \S+ \w+ \[\d+\] (?:\S*@\S* \w{5} (?P<name>.*?) )?(?P<level>[A-Z]+\d?):  (?P<text>.*)")
+POSTGRES_LEVELS = {
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.ERROR,
+    "PANIC": logging.CRITICAL,
+}
 # DETAIL, HINT and so on belong to the line before them.
 POSTGRES_LEVELS |= dict.fromkeys(("LOG", "INFO", "NOTICE"), logging.INFO)
 NGINX = re.compile(r"\d{4}/\d\d/\d\d \S+ \[(?P<level>\w+)\] (?P<text>.*)")
@@ -95,7 +98,7 @@ def readable(found: Entry, colour: bool, at: float | None = None) -> str:
 
 
 def timestamp(text: str) -> float | None:
-    """Seconds since 1970 of a time as Docker and the local engine write it, `2026-11-23T14:22:47.841Z`; None for others."""
+    """Seconds since 1970 of a time as Docker and the local engine write it (2026-11-23T14:22:47.841Z); else None."""
     seconds, _, fraction = text.removesuffix("Z").partition(".")
     try:
         moment = datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)

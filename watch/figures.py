@@ -1,7 +1,7 @@
 """What there is to know of a running stack, as numbers: the one place that asks for them.
 
-Each engine finds its parts (watch/containers.py, local/figures.py) and asks what is here; watch/table.py puts the numbers
-into words. What does not answer in time has no numbers, and nothing waits for it longer than ANSWER_SECONDS.
+Each engine finds its parts (watch/containers.py, local/figures.py) and asks what is here; watch/table.py puts the
+numbers into words. What does not answer in time has no numbers, and nothing waits for it longer than ANSWER_SECONDS.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ ANSWER_SECONDS = 2.0
 DATABASE_SECONDS = 1.5
 Numbers = dict[str, Any]
 
-# A line each; the second needs the project's tables. READY tasks may be meant for later.
-DATABASE = (
-    "SELECT json_build_object('connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),"
-    " 'limit', current_setting('max_connections')::int, 'bytes', pg_database_size('slipway'))",
-    "SELECT json_build_object("
-    "'waiting', count(*) FILTER (WHERE status = 'READY' AND (run_after <= now() OR run_after > '9000-01-01')),"
-    " 'running', count(*) FILTER (WHERE status = 'RUNNING'), 'failed', count(*) FILTER (WHERE status = 'FAILED'))"
-    " FROM django_tasks_database_dbtaskresult WHERE status <> 'SUCCESSFUL'",
-)
-PSQL = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--dbname", "slipway",
-        *(part for query in DATABASE for part in ("--command", query)))  # fmt: skip
+SERVER = """SELECT json_build_object(
+    'connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    'limit', current_setting('max_connections')::int, 'bytes', pg_database_size('slipway'))"""
+# Of the tasks that are READY some may be meant for later.
+QUEUE = """SELECT json_build_object(
+    'waiting', count(*) FILTER (WHERE status = 'READY' AND (run_after <= now() OR run_after > '9000-01-01')),
+    'running', count(*) FILTER (WHERE status = 'RUNNING'), 'failed', count(*) FILTER (WHERE status = 'FAILED'))
+    FROM django_tasks_database_dbtaskresult WHERE status <> 'SUCCESSFUL'"""
+# A JSON object a line; what cannot be asked is left out.
+PSQL = (
+    "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--dbname", "slipway",
+    "--command", SERVER, "--command", QUEUE,
+)  # fmt: skip
 PSQL_ENVIRONMENT = {
     "PGCONNECT_TIMEOUT": "2",
     # What fails here is no event of the site.

@@ -56,7 +56,7 @@ def renamed(stack: LocalStack, table: str) -> Iterator[None]:
 
 
 def walk(stack: LocalStack) -> Journey:
-    """Sign up, confirm, log in wrong and right, write, upload, comment, preview, unsubscribe, reset, the admin; errors."""
+    """Sign up, log in wrong and right, write, upload, preview, comment, unsubscribe, reset, the admin; then errors."""
     journey = Journey(stack)
     secrets = journey.secrets
     name, number = f"walker{time.monotonic_ns()}", time.monotonic_ns()
@@ -89,7 +89,9 @@ def walk(stack: LocalStack) -> Journey:
     file = io.BytesIO()
     Image.new("RGB", (64, 64), "teal").save(file, "PNG")
     assert someone.upload("sea.png", file.getvalue(), alt="The sea").status == 200
-    assert stack.psql(f"SELECT count(*) FROM uploads_picture p JOIN accounts_user u ON u.id = p.owner_id WHERE username = '{name}'") == "1"  # fmt: skip
+    owner = f"SELECT id FROM accounts_user WHERE username = '{name}'"
+    owned = f"SELECT count(*) FROM uploads_picture WHERE owner_id = ({owner})"
+    assert stack.psql(owned) == "1"
 
     someone.get(f"/write/{article}/links/")
     page = someone.send(days="7").text
@@ -136,7 +138,8 @@ def walk(stack: LocalStack) -> Journey:
     lock = "BEGIN; LOCK TABLE django_session; SELECT pg_sleep(2.2); COMMIT"
     holder = threading.Thread(target=stack.psql, args=(lock,))
     holder.start()
-    wait_for(lambda: stack.psql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'django_session'::regclass") == "1", 5)  # fmt: skip
+    held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'django_session'::regclass"
+    wait_for(lambda: stack.psql(held) == "1", 5, "the lock")
     answer = someone.get("/write/")
     holder.join()
     assert answer.status == 200
@@ -178,7 +181,11 @@ def test_nothing_secret_is_in_the_logs(journey: Journey) -> None:
     assert len(set(secrets.values())) >= 12, sorted(set(secrets.values()))
     logs = stack.logs()
     assert "WARNING" in logs
-    leaked = {what: [line for line in logs.splitlines() if value in line][:2] for value, what in secrets.items() if value in logs}
+    leaked = {
+        what: [line for line in logs.splitlines() if value in line][:2]
+        for value, what in secrets.items()
+        if value in logs
+    }
     assert leaked == {}
 
 
@@ -188,7 +195,12 @@ def test_the_log_of_requests_holds_no_query_and_masks_secret_addresses(journey: 
     ]
     paths = {entry["path"] for entry in entries}
     assert not [path for path in paths if "?" in path]
-    assert {"/preview/***", "/unsubscribe/***", "/account/confirm-email/***", "/account/password/reset/key/***"} <= paths
+    assert {
+        "/preview/***",
+        "/unsubscribe/***",
+        "/account/confirm-email/***",
+        "/account/password/reset/key/***",
+    } <= paths
     assert not [entry["referrer"] for entry in entries if "localhost" in entry["referrer"]]
 
 
@@ -230,9 +242,9 @@ def test_logs_can_be_narrowed(journey: Journey) -> None:
     rows = shown(stack, SERVICE="db", FOLLOW="0").stdout.splitlines()
     assert rows
     assert all(" db       │ " in row for row in rows if "│" in row)
-    rows = shown(stack, LEVEL="error", FOLLOW="0").stdout
-    assert "500 GET /write/" in rows
-    assert " 200 GET " not in rows
+    errors = shown(stack, LEVEL="error", FOLLOW="0").stdout
+    assert "500 GET /write/" in errors
+    assert " 200 GET " not in errors
     assert "500 GET /write/" in shown(stack, SINCE="10m", SERVICE="proxy", FOLLOW="0").stdout
     # Whole seconds.
     time.sleep(2)
@@ -247,8 +259,9 @@ def test_logs_follows(journey: Journey) -> None:
         ["make", "logs", "SERVICE=proxy"], cwd=stack.checkout, env=stack.environment, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     ) as follower:  # fmt: skip
-        assert follower.stdout
-        reader = threading.Thread(target=lambda: seen.extend(iter(follower.stdout.readline, "")), daemon=True)
+        lines = follower.stdout
+        assert lines is not None
+        reader = threading.Thread(target=lambda: seen.extend(iter(lines.readline, "")), daemon=True)
         reader.start()
 
         def asked() -> bool:

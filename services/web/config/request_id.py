@@ -48,8 +48,8 @@ def forget(**_: object) -> None:
 class SessionName:
     """A Django execute wrapper of one connection: sees to it that PostgreSQL knows whose statements these are.
 
-    The name travels with the first statement that needs it, so it costs no round trip. PostgreSQL takes it back with the
-    transaction or savepoint it was set in, hence the bookkeeping; what is in doubt is set again.
+    The name travels with the first statement that needs it, so it costs no round trip. PostgreSQL takes it back with
+    the transaction or savepoint it was set in, hence the bookkeeping; what is in doubt is set again.
     """
 
     def __init__(self) -> None:

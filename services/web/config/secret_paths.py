@@ -1,7 +1,7 @@
 """Addresses that are secrets themselves, sent by mail or shown once: who has one may do what it is for.
 
-What follows one of these prefixes is in no log line: of nginx (services/proxy/site.conf has the same prefixes), of uWSGI
-or of Django. Browsers are told not to pass it on.
+What follows one of these prefixes is in no log line: of nginx (services/proxy/site.conf has the same prefixes), of
+uWSGI or of Django. Browsers are told not to pass it on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the log says of slow and failed statements: their shape and the request's id, never a value.
 
-PostgreSQL itself writes no statement of the site's roles (services/db/roles.sql): psycopg2 puts the values into the text,
-and among them are session keys and hashes of passwords. Its line of an error has the request's id, too.
+PostgreSQL itself writes no statement of the site's roles (services/db/roles.sql): psycopg2 puts the values into the
+text, and among them are session keys and hashes of passwords. Its line of an error has the request's id, too.
 """
 
 from __future__ import annotations
