@@ -23,10 +23,10 @@ releases: ## List what was deployed, when, with which migrations, and how it end
 down: ## Stop the stack; the data is kept
 	@bin/stack down
 .PHONY: ps
-ps: ## Show what runs
+ps: ## Show each part: health, release, uptime, how busy (JSON=1)
 	@bin/stack ps
 .PHONY: logs
-logs: ## Show the log and follow it
+logs: ## Show the log and follow it (REQUEST=id SERVICE=web LEVEL=warning SINCE=10m FOLLOW=0|1)
 	@bin/stack logs
 .PHONY: cert
 cert: ## Show the certificate: from whom, until when (FULLCHAIN= KEY= puts your own in its place; RENEW=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -12,11 +14,12 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from local import postgres
+from local import figures, postgres
 from local.layout import Layout, StackError, layout
-from local.logs import readable
 from local.processes import group_members
 from local.stack import LONGEST_STOP, MODES, Stack, database, read_status
+from watch import logs as watched
+from watch import table
 
 
 def up(places: Layout, mode: str, detach: bool) -> int:
@@ -70,27 +73,30 @@ def ps(places: Layout) -> int:
     if status["mode"] == "command":
         print(f"only the database, for a command (process {status['pid']})")
         return 1
-    print(f"{status['url']}   {status['mode']}, local engine, supervisor {status['pid']}")
-    for item in cast(list[dict[str, Any]], status["processes"]):
-        print(f"  {item['name']:<10} {item['group']}")
-    return 0
+    return table.show([figures.gather(places, status)])
 
 
-def logs(places: Layout, follow: bool, lines: int) -> int:
-    """Print the last lines of the log, and what comes after them."""
+def logs(places: Layout, follow: bool) -> int:
+    """Print what is wanted of the log (watch/logs.py), and with `follow` what comes after it."""
     if not places.log_file.exists():
         raise StackError("there is no log yet: `make dev` starts the stack")
-    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(places.log_file)]
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tail:
+    wish = watched.wanted()
+    rotated = sorted(places.log_file.parent.glob(f"{places.log_file.name}.*"), reverse=True)
+    with contextlib.ExitStack() as opened:
         try:
-            for line in tail.stdout or ():
-                source, _, message = line.rstrip("\n").partition(" | ")
-                print(readable(source, message, colour) if message else line, flush=True)
-        except KeyboardInterrupt:
-            tail.terminate()
-        except BrokenPipeError:
-            tail.terminate()
+            files = [opened.enter_context(path.open(errors="replace")) for path in (*rotated, places.log_file)]
+            found = watched.show(itertools.chain.from_iterable(files), wish, live=False)
+            if not follow:
+                return 0 if found else watched.nothing(wish)
+            # From where the reading above has ended.
+            command = ["tail", "-c", f"+{files[-1].tell() + 1}", "-F", str(places.log_file)]
+            tail = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+            )
+            opened.callback(tail.terminate)
+            watched.show(tail.stdout or (), wish, live=True)
+        except (KeyboardInterrupt, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
 
@@ -131,7 +137,6 @@ def main() -> int:
     verbs.add_parser("ps")
     verb = verbs.add_parser("logs")
     verb.add_argument("--follow", action="store_true")
-    verb.add_argument("--lines", type=int, default=200)
     # What follows these two is not ours to read.
     verbs.add_parser("manage", add_help=False)
     verbs.add_parser("psql", add_help=False)
@@ -151,7 +156,7 @@ def main() -> int:
             case "ps":
                 return ps(places)
             case "logs":
-                return logs(places, options.follow, options.lines)
+                return logs(places, options.follow)
             case "manage":
                 return manage(places, rest)
             case _:

@@ -60,6 +60,10 @@ class Layout:
     def log_file(self) -> Path:
         return self.state / "log" / "stack.log"
 
+    @property
+    def heartbeat(self) -> Path:
+        return self.run / "heartbeat"
+
     def secret(self, name: str) -> Path:
         return self.secrets / name
 

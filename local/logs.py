@@ -1,15 +1,12 @@
-"""Makes the stack's log readable: one line an entry, the source in front, JSON entries as text."""
+"""The stack's log while it runs: its newest lines, and the console's."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
+import time
 from collections import deque
 
-from local.processes import COLOURS
-
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from watch.entries import entry, readable
 
 
 class Recent(logging.Handler):
@@ -24,38 +21,20 @@ class Recent(logging.Handler):
 
 
 class Readable(logging.Formatter):
-    """Formats records that have a `source`; entries in JSON become `status method uri` or `level message`."""
+    """Formats records that have a `source` for people."""
 
     def __init__(self, colour: bool) -> None:
         super().__init__()
         self.colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        return readable(getattr(record, "source", "stack"), record.getMessage(), self.colour)
+        return readable(entry(getattr(record, "source", "stack"), record.getMessage()), self.colour)
 
 
-def readable(source: str, message: str, colour: bool) -> str:
-    """One log line for people. `message` may be JSON of the proxy or of Django; anything else stays as it is."""
-    prefix = f"{source:<8} │ "
-    if colour:
-        prefix = f"\033[{COLOURS.get(source, 37)}m{prefix}\033[0m"
-    # What strangers send must not steer the terminal.
-    return prefix + CONTROL.sub("\N{REPLACEMENT CHARACTER}", _text(message))
+class Kept(logging.Formatter):
+    """Formats records that have a `source` for the log file, as Compose prints its lines: `web | TIME message`."""
 
+    converter = staticmethod(time.gmtime)
 
-def _text(message: str) -> str:
-    if not message.startswith("{"):
-        return message
-    try:
-        entry = json.loads(message)
-    except ValueError:
-        return message
-    if "uri" in entry and "status" in entry:
-        milliseconds = float(entry.get("seconds") or 0) * 1000
-        return f"{entry['status']} {entry['method']} {entry['uri']}  {milliseconds:.0f} ms  {entry['request_id'][:8]}"
-    text = f"{str(entry.get('level', '')).upper()} {entry.get('message', message)}".strip()
-    if entry.get("request_id"):
-        text += f"  {str(entry['request_id'])[:8]}"
-    if entry.get("exception"):
-        text += f"\n{entry['exception']}"
-    return text
+    def __init__(self) -> None:
+        super().__init__("%(source)s | %(asctime)s.%(msecs)03dZ %(message)s", "%Y-%m-%dT%H:%M:%S")

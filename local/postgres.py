@@ -289,7 +289,10 @@ def _home_for_root(places: Layout, link: Path) -> Path:
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     for directory in (ROOT_STATE, home):
         directory.chmod(0o711)
-    (home / "checkout").write_text(f"{places.state}\n")
+    note, noted = f"{places.state}\n", home / "checkout"
+    # Others may be reading it.
+    if not noted.exists() or noted.read_text() != note:
+        noted.write_text(note)
     return home
 
 

@@ -16,8 +16,6 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-COLOURS = {"postgres": 34, "web": 32, "worker": 35, "proxy": 36, "stack": 33}
-
 
 @dataclass
 class Process:

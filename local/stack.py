@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from local import postgres
 from local.layout import Layout, StackError, prepare
-from local.logs import Readable, Recent
+from local.logs import Kept, Readable, Recent
 from local.processes import Process, Terminal, kill_group, started_at, stop_leftovers, watch
 
 MODES = ("dev", "prod")
@@ -278,7 +278,8 @@ class Stack:
             )
             self.add(
                 "worker", [sys.executable, "manage.py", "worker"],
-                self.django_environment(), signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
+                {**self.django_environment(), "HEARTBEAT_FILE": str(places.heartbeat)},
+                signal.SIGTERM, GRACE_WEB, cwd=str(places.web),
             )  # fmt: skip
             postgres.wait_until(
                 lambda: self.go_on() and self.web_ready(web, environment),
@@ -358,6 +359,8 @@ class Stack:
             "pid": os.getpid(),
             "mode": self.mode,
             "url": self.url,
+            "bind": os.environ.get("BIND") or "127.0.0.1",
+            "release": os.environ.get("RELEASE") or "dev",
             "processes": [
                 {"name": item.name, "group": item.process.pid, "started": started_at(item.process.pid)}
                 for item in self.processes
@@ -381,7 +384,7 @@ class Stack:
         # A log that cannot be written, on a full disk or a closed terminal, must not flood or stop the supervisor.
         logging.raiseExceptions = False
         file = logging.handlers.RotatingFileHandler(self.places.log_file, maxBytes=LOG_BYTES, backupCount=3)
-        file.setFormatter(logging.Formatter("%(source)s | %(message)s"))
+        file.setFormatter(Kept())
         self.log.addHandler(file)
         self.log.addHandler(self.recent)
         self.console.setFormatter(Readable(self.terminal.colour))

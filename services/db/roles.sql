@@ -23,6 +23,15 @@ ALTER ROLE slipway_app SET lock_timeout = '3s';
 ALTER ROLE slipway_app SET idle_in_transaction_session_timeout = '30s';
 ALTER ROLE slipway_owner SET lock_timeout = '3s';
 
+-- The driver writes values into the statement, session keys and hashes of passwords too: the application logs slow and failed
+-- ones without them (services/web/config/statements.py). DETAIL repeats values or a whole row.
+ALTER ROLE slipway_app SET log_min_error_statement = 'panic';
+ALTER ROLE slipway_app SET log_min_duration_statement = -1;
+ALTER ROLE slipway_app SET log_error_verbosity = 'terse';
+ALTER ROLE slipway_owner SET log_min_error_statement = 'panic';
+ALTER ROLE slipway_owner SET log_min_duration_statement = -1;
+ALTER ROLE slipway_owner SET log_error_verbosity = 'terse';
+
 SELECT 'CREATE DATABASE slipway OWNER slipway_owner' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'slipway') \gexec
 REVOKE ALL ON DATABASE slipway FROM PUBLIC;
 GRANT CONNECT ON DATABASE slipway TO slipway_app;

@@ -11,6 +11,7 @@ A deploy (deploy/) decides itself when the traffic moves:
     serve.py current                  print where the published name points
     serve.py release                  nothing is held any more
     serve.py warm ADDRESS...          ask every worker of this instance for the addresses, over its socket
+    serve.py status                   print how busy the workers are, as JSON
     serve.py drain SECONDS            wait until no worker has a request in hand; exit 1 when one still has
 
 Each instance binds a socket of its own in SOCKET_DIR, `<generation>-<instance>.sock`. nginx connects to the one
@@ -34,7 +35,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PUBLISHED = "web.sock"
 # A file of this ending, named by a generation, keeps that generation from taking the name by itself.
@@ -244,17 +245,47 @@ def warm(path: Path, addresses: list[str], workers: int) -> list[str]:
     return sorted(set(filter(None, answers)))
 
 
-def busy(stats: Path) -> int:
-    """How many workers have a request in hand, from uWSGI's statistics socket. Raises OSError, ValueError."""
+def statistics(stats: Path, timeout: float = 5.0) -> list[dict[str, Any]]:
+    """What uWSGI's statistics socket says of each worker. Raises OSError, ValueError.
+
+    It says more than anybody else is to see: the headers of the request in hand, cookies among them.
+    """
     import json
 
     text = b""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
+        client.settimeout(timeout)
         client.connect(str(stats))
         while chunk := client.recv(65536):
             text += chunk
-    return sum(worker["status"] == "busy" for worker in json.loads(text)["workers"])
+    workers: list[dict[str, Any]] = json.loads(text)["workers"]
+    return workers
+
+
+def busy(stats: Path) -> int:
+    """How many workers have a request in hand. Raises OSError, ValueError."""
+    return sum(worker["status"] == "busy" for worker in statistics(stats))
+
+
+def status(sockets: Path, own: str, stats: Path) -> int:
+    """Print this instance's numbers in a line of JSON, or why there are none; returns the exit status."""
+    import json
+
+    try:
+        workers = statistics(stats, timeout=1.5)
+    except (OSError, ValueError) as error:
+        print(f"{own}: {error}")
+        return 1
+    numbers = {
+        "workers": len(workers),
+        "busy": sum(worker["status"] == "busy" for worker in workers),
+        "requests": sum(worker["requests"] for worker in workers),
+        "exceptions": sum(worker["exceptions"] for worker in workers),
+        "harakiri": sum(worker["harakiri_count"] for worker in workers),
+        "serving": current(sockets) == own,
+    }
+    print(json.dumps(numbers))
+    return 0
 
 
 def drain(stats: Path, seconds: float) -> int:
@@ -364,13 +395,15 @@ def main(arguments: list[str]) -> int:
             problems = warm(sockets / own, addresses, int(os.environ.get("WEB_PROCESSES") or "2"))
             print("\n".join(problems))
             return 1 if problems else 0
+        case ["status"]:
+            return status(sockets, own, Path(stats_path()))
         case ["drain", seconds]:
             left = drain(Path(stats_path()), float(seconds))
             if left:
                 print(f"{left} workers still have a request in hand after {seconds} s")
             return 1 if left else 0
         case _:
-            fail("usage: serve.py [publish | health | hold | take | current | warm | drain]")
+            fail("usage: serve.py [publish | health | hold | take | current | warm | status | drain]")
     return 0
 
 

@@ -145,8 +145,8 @@ def test_the_logs_are_readable(dev: DeveloperStack) -> None:
     answer = dev.http.get("/nobody-of-that-name/")
     request_id = answer.headers["X-Request-ID"][:8]
     wait_for(lambda: request_id in dev.run("logs").stdout, 10, "the request in the log")
-    line = next(line for line in dev.run("logs").stdout.splitlines() if request_id in line and line.startswith("proxy"))
-    assert re.fullmatch(rf"proxy +│ 404 GET /nobody-of-that-name/  \d+ ms  {request_id}", line)
+    line = next(line for line in dev.run("logs").stdout.splitlines() if request_id in line and " proxy " in line)
+    assert re.fullmatch(rf"\S+ \S+  proxy +│ 404 GET /nobody-of-that-name/  \d+ ms  {request_id}", line)
 
 
 def test_ctrl_c_stops_everything_in_order_and_keeps_the_data(dev: DeveloperStack) -> None:
@@ -171,7 +171,7 @@ def test_ctrl_c_stops_everything_in_order_and_keeps_the_data(dev: DeveloperStack
         request_id = dev.http.get("/").headers["X-Request-ID"][:8]
         for line in foreground.stdout:
             said.append(line)
-            if line.startswith("proxy") and request_id in line:
+            if " proxy " in line and request_id in line:
                 break
         # To the whole group, as a terminal does.
         os.killpg(foreground.pid, signal.SIGINT)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stack.containers import RELEASE, SERVICES, DockerStack, docker
+from tests.stack.containers import LOGGED, RELEASE, SERVICES, DockerStack, docker
 from tests.stack.local import copy_checkout, free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -211,11 +211,12 @@ def test_a_container_of_another_image_takes_the_socket_by_a_higher_generation(do
         docker_prod.start()
 
 
-def test_ps_shows_health_and_ports(docker_prod: DockerStack) -> None:
-    output = docker_prod.run("ps").stdout
+def test_ps_without_a_python_shows_what_docker_knows(docker_prod: DockerStack) -> None:
+    output = docker_prod.run("ps", PYTHON="false").stdout
     assert output.startswith(f"{docker_prod.project}   prod, docker engine\n")
-    assert output.count("(healthy)") == len(SERVICES)
+    assert output.count("(healthy)") == len(LOGGED)
     assert f":{docker_prod.port}->8443/tcp" in output
+    assert '"service":"proxy"' in docker_prod.run("logs", PYTHON="false").stdout
 
 
 def test_a_port_that_is_ours_is_not_taken(docker_prod: DockerStack) -> None:

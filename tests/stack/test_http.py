@@ -179,7 +179,7 @@ def test_a_page_that_is_not_there_says_so(stack: LocalStack) -> None:
 
 
 def test_one_request_id_is_in_the_logs_of_all_three(stack: LocalStack) -> None:
-    stack.psql("ALTER SYSTEM SET log_min_duration_statement = 0")
+    stack.psql("ALTER SYSTEM SET log_duration = on")
     stack.psql("SELECT pg_reload_conf()")
     try:
         answer = stack.http.get("/nobody-of-that-name/", X_Request_ID="f" * 32)
@@ -202,7 +202,7 @@ def test_one_request_id_is_in_the_logs_of_all_three(stack: LocalStack) -> None:
 
         wait_for(lambda: services() == {"proxy", "web", "postgres"}, 10, f"{request_id} in three logs")
     finally:
-        stack.psql("ALTER SYSTEM RESET log_min_duration_statement")
+        stack.psql("ALTER SYSTEM RESET log_duration")
         stack.psql("SELECT pg_reload_conf()")
 
 

@@ -12,6 +12,7 @@ from django.template.loader import get_template
 from django.templatetags.static import static
 from django.views.defaults import server_error as plain_server_error
 
+from config.request_id import request_id
 from config.resending import sent_by
 
 RETRY_SECONDS = 10
@@ -28,6 +29,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         sent = sent_by(request)
         token = get_token(request) if sent else ""
         context = {"stylesheet": static("site.css"), "code": str(status), "sent": sent, "token": token}
+        context["request_id"] = request_id.get()
         page = get_template("500.html").render(context)
     except Exception:  # noqa: BLE001  (whatever broke may have broken this too)
         return plain_server_error(request)

@@ -18,6 +18,7 @@ from django_tasks_db.models import DBTaskResult
 
 from accounts import unverified
 from config import limits, lost, mail
+from config.request_id import request_id
 from uploads import cleaning
 
 logger = logging.getLogger(__name__)
@@ -55,9 +56,13 @@ class HeartbeatWorker(Worker):
             self.heartbeat.touch()
 
     def run_task(self, db_task_result: DBTaskResult) -> None:
-        """Run one task, with a heartbeat before and after it."""
+        """Run one task, with a heartbeat before and after it; its lines in the log and in PostgreSQL's have its id."""
         self.beat()
-        super().run_task(db_task_result)
+        request_id.set(db_task_result.pk.hex)
+        try:
+            super().run_task(db_task_result)
+        finally:
+            request_id.set("")
         self.beat()
 
     def do_chores(self) -> None:

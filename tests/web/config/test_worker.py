@@ -16,6 +16,7 @@ from django.db import OperationalError, connection
 from django_tasks_db.models import DBTaskResult
 
 from config.management.commands import worker as worker_command
+from config.request_id import request_id
 from config.worker import HeartbeatWorker
 from tests.web.config import queued
 from tests.web.config.test_environment import WEB
@@ -55,6 +56,16 @@ def test_a_queued_task_is_run() -> None:
     queued.note.enqueue("done")
     a_worker().run()
     assert DBTaskResult.objects.get().return_value == "done"
+
+
+@pytest.mark.django_db
+def test_the_lines_of_a_task_have_its_id() -> None:
+    seen: list[str] = []
+    queued.during.append(lambda: seen.append(request_id.get()))
+    queued.note.enqueue("done")
+    a_worker().run()
+    assert seen == [DBTaskResult.objects.get().pk.hex]
+    assert request_id.get() == ""
 
 
 @pytest.mark.django_db
