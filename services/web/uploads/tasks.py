@@ -66,7 +66,13 @@ def make_sizes(pk: int) -> str:
         return "done before"
     Picture.objects.filter(pk=pk).update(attempts=F("attempts") + 1, queued_at=timezone.now())
     if not picture.ready:
-        write_sizes(picture)
+        try:
+            write_sizes(picture)
+        except OSError as error:
+            if error.errno in files.NO_ROOM:
+                # A full disk says nothing about the picture: `queue_missing` goes on trying.
+                Picture.objects.filter(pk=pk).update(attempts=F("attempts") - 1)
+            raise
         if not Picture.objects.filter(pk=pk).update(ready=True):
             files.remove(picture.name, picture.width)
             return "gone"
