@@ -3,9 +3,9 @@
 A closed loop would wait for a slow answer and so not send what would have failed. Latency counts from the moment a
 request was to leave. It runs as a process of its own (python -m tests.stack.load), started and read by `Load`.
 
-GET and POST are mixed. A POST saves a draft by the site's own form, or comments on an article, or votes for it. What the
-site says it has stored is collected: `acknowledged` drafts by their ids, comments by the keys of their forms. Each must
-be in the database afterwards.
+GET and POST are mixed. A POST saves a draft by the site's own form, or comments on an article, or votes for it. What
+the site says it has stored is collected: `acknowledged` drafts by their ids, comments by the keys of their forms. Each
+must be in the database afterwards.
 """
 
 from __future__ import annotations

@@ -17,6 +17,11 @@ from tests.stack.local import LocalStack, wait_for
 # Seconds of one processor.
 LONG_QUERY = "SELECT count(*) FROM pg_attribute a, pg_attribute b, pg_attribute c"
 
+WORKING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_attribute b%' "
+    "AND pid <> pg_backend_pid()"
+)
+
 
 def program(directory: Path, script: str) -> processes.Process:
     """A program that writes a line whenever it is started."""
@@ -85,8 +90,7 @@ def test_a_query_that_outlives_a_killed_postmaster_does_not_keep_the_database_do
         [*command, "-c", LONG_QUERY], cwd=local_prod.checkout, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as query:  # fmt: skip
-        working = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_attribute b%' AND pid <> pg_backend_pid()"
-        wait_for(lambda: local_prod.psql(working) != "0", 20, "the query works")
+        wait_for(lambda: local_prod.psql(WORKING) != "0", 20, "the query works")
         killing.send(local_prod, "db", killing.oldest(local_prod, killing.POSTMASTER), signal.SIGKILL)
         wait_for(lambda: query.poll() is not None, 20, "the query ends")
     wait_for(lambda: local_prod.http.get("/readyz").status == 200, 20, "the site is ready again")
