@@ -27,7 +27,7 @@ PORT = 5432
 MINIMUM_VERSION = 17
 # What a new cluster with its first WAL segments takes, with room for the first start.
 MINIMUM_FREE_BYTES = 200 * 1024 * 1024
-# Two WAL segments: with less, a server that ended on a full disk would only end again. services/db/entrypoint has the same.
+# Two WAL segments: with less, a server that ended on a full disk would only end again. As in services/db/entrypoint.
 ROOM_BYTES = 32 * 1024 * 1024
 ROOT_STATE = Path(os.environ.get("LOCAL_ROOT_STATE") or "/var/lib/slipway-local")
 
@@ -220,7 +220,7 @@ class Cluster:
         lock.unlink(missing_ok=True)
 
     def end_orphans(self) -> None:
-        """End processes of a server that was killed: one in a long query holds the shared memory, and so the next start."""
+        """End processes of a server that was killed: one in a long query holds its memory, and so the next start."""
         for entry in Path("/proc").glob("[0-9]*"):
             pid = int(entry.name)
             with contextlib.suppress(OSError):

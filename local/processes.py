@@ -61,9 +61,8 @@ class Process:
         self.reader.start()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout
-        with process.stdout:
-            for raw in process.stdout:
+        with process.stdout or contextlib.nullcontext(()) as output:
+            for raw in output:
                 line = raw.decode(errors="replace").rstrip("\r\n")
                 if line:
                     self.log.info(line, extra={"source": self.name})
@@ -185,22 +184,21 @@ def watch(processes: Sequence[Process], stop: threading.Event, log: Logger, on_r
             if process.alive() or process.stopping or process.process is None or stop.is_set():
                 continue
             if process.restart_at is None:
-                note_end(process, log)
+                note_end(process, process.process, log)
             elif time.monotonic() >= process.restart_at and not waits(process, log):
                 process.restart_at = None
                 process.start()
                 on_restart()
 
 
-def note_end(process: Process, log: Logger) -> None:
+def note_end(process: Process, ended: subprocess.Popen[bytes], log: Logger) -> None:
     """Clear up after a process that has ended, and decide when it is started again."""
-    assert process.process
     # What is left of it would keep the port or the socket from its successor.
-    kill_group(process.process.pid)
+    kill_group(ended.pid)
     recent = sum(time.monotonic() - start < 60 for start in process.starts)
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** max(0, recent - 1))
     process.restart_at = time.monotonic() + pause
-    status, source = process.process.returncode, {"source": "stack"}
+    status, source = ended.returncode, {"source": "stack"}
     if pause < LONGEST_PAUSE:
         log.warning("%s ended with status %s: starting it again", process.name, status, extra=source)
     else:

@@ -106,7 +106,8 @@ def those(stack: LocalStack, kind: Kind) -> list[Process]:
     fitting = [item for item in listing(stack, kind.service) if kind.text in item.title]
     numbers = {item.pid for item in fitting}
     return sorted(
-        (item for item in fitting if (item.parent in numbers) is kind.below), key=lambda item: (int(item.start), item.pid)
+        (item for item in fitting if (item.parent in numbers) is kind.below),
+        key=lambda item: (int(item.start), item.pid),
     )
 
 

@@ -19,7 +19,7 @@ RETRY_SECONDS = 10
 
 
 def is_away(error: BaseException | None) -> bool:
-    """Whether `error` says that the database went away. A connection cut in mid-statement raises the bare base class."""
+    """Whether `error` says that the database went away. One cut off in mid-statement raises the bare base class."""
     cut = type(error) is DatabaseError and isinstance(error.__cause__, psycopg2.Error)
     return cut or isinstance(error, OperationalError | InterfaceError)
 
