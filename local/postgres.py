@@ -27,6 +27,8 @@ PORT = 5432
 MINIMUM_VERSION = 17
 # What a new cluster with its first WAL segments takes, with room for the first start.
 MINIMUM_FREE_BYTES = 200 * 1024 * 1024
+# Two WAL segments: with less, a server that ended on a full disk would only end again. As in services/db/entrypoint.
+ROOM_BYTES = 32 * 1024 * 1024
 ROOT_STATE = Path(os.environ.get("LOCAL_ROOT_STATE") or "/var/lib/slipway-local")
 
 
@@ -216,6 +218,22 @@ class Cluster:
             os.kill(pid, signal.SIGINT)
             wait_until(lambda: not _is_server_of(pid, self.data), 20, f"PostgreSQL (process {pid}) does not stop")
         lock.unlink(missing_ok=True)
+
+    def end_orphans(self) -> None:
+        """End processes of a server that was killed: one in a long query holds its memory, and so the next start."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            pid = int(entry.name)
+            with contextlib.suppress(OSError):
+                if (entry / "cwd").readlink() == self.data and (entry / "exe").readlink().name == "postgres":
+                    os.kill(pid, signal.SIGKILL)
+
+    def hindrance(self) -> str:
+        """Clears up after a server that has ended; returns why another cannot start yet, empty when it can."""
+        self.end_orphans()
+        free = shutil.disk_usage(self.data).free
+        if free >= ROOM_BYTES:
+            return ""
+        return f"no room for the database: {free // 2**20} MB free in {self.data}, {ROOM_BYTES // 2**20} MB needed"
 
     def wait_ready(self, alive: Callable[[], bool], timeout: float = 60) -> None:
         """Wait until the server takes connections; `alive` turns false when it has exited. `timeout` in seconds."""

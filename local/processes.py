@@ -16,6 +16,8 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
 
 @dataclass
 class Process:
@@ -36,6 +38,10 @@ class Process:
     reader: threading.Thread | None = None
     stopping: bool = False
     starts: list[float] = field(default_factory=list)
+    # Called before it is started again: clears up after the dead one, and returns what it has to wait for, if anything.
+    hindrance: Callable[[], str] = str
+    restart_at: float | None = None
+    waits_for: str = ""
 
     def start(self) -> None:
         """Start it in a session of its own, so that the terminal's Ctrl-C reaches the supervisor alone."""
@@ -54,10 +60,11 @@ class Process:
         self.reader.start()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
-        for raw in process.stdout or ():
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            if line:
-                self.log.info(line, extra={"source": self.name})
+        with process.stdout or contextlib.nullcontext(()) as output:
+            for raw in output:
+                line = raw.decode(errors="replace").rstrip("\r\n")
+                if line:
+                    self.log.info(line, extra={"source": self.name})
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -170,21 +177,39 @@ class Terminal:
 
 
 def watch(processes: Sequence[Process], stop: threading.Event, log: Logger, on_restart: Callable[[], None]) -> None:
-    """Restart what exits until `stop` is set; gives up (sets `stop`) on a process that exits five times in a minute."""
-    source = {"source": "stack"}
-    while not stop.wait(0.3):
+    """Start what ends again until `stop` is set, for ever; one that keeps ending, every LONGEST_PAUSE seconds."""
+    while not stop.wait(0.1):
         for process in processes:
             if process.alive() or process.stopping or process.process is None or stop.is_set():
                 continue
-            status = process.process.returncode
-            # What is left of it would keep the port or the socket from its successor.
-            kill_group(process.process.pid)
-            recent = [start for start in process.starts if time.monotonic() - start < 60]
-            if len(recent) >= 5:
-                log.error("%s keeps ending (status %s): the stack stops", process.name, status, extra=source)
-                stop.set()
-                return
-            log.warning("%s ended with status %s: starting it again", process.name, status, extra=source)
-            stop.wait(0.2 * len(recent))
-            process.start()
-            on_restart()
+            if process.restart_at is None:
+                note_end(process, process.process, log)
+            elif time.monotonic() >= process.restart_at and not waits(process, log):
+                process.restart_at = None
+                process.start()
+                on_restart()
+
+
+def note_end(process: Process, ended: subprocess.Popen[bytes], log: Logger) -> None:
+    """Clear up after a process that has ended, and decide when it is started again."""
+    # What is left of it would keep the port or the socket from its successor.
+    kill_group(ended.pid)
+    recent = sum(time.monotonic() - start < 60 for start in process.starts)
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** max(0, recent - 1))
+    process.restart_at = time.monotonic() + pause
+    status, source = ended.returncode, {"source": "stack"}
+    if pause < LONGEST_PAUSE:
+        log.warning("%s ended with status %s: starting it again", process.name, status, extra=source)
+    else:
+        log.error("%s keeps ending (status %s): the next try in %d s", process.name, status, pause, extra=source)
+
+
+def waits(process: Process, log: Logger) -> bool:
+    """Whether a process cannot be started yet; the log says once what it waits for."""
+    reason = process.hindrance()
+    if reason:
+        process.restart_at = time.monotonic() + 1
+        if not process.waits_for:
+            log.error("%s waits: %s", process.name, reason, extra={"source": "stack"})
+    process.waits_for = reason
+    return bool(reason)

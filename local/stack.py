@@ -248,10 +248,13 @@ class Stack:
         new = not (cluster.data / "PG_VERSION").exists()
         with step("Making the database cluster" if new else "Starting PostgreSQL") as remark:
             cluster.prepare()
+            if reason := cluster.hindrance():
+                raise StackError(f"{reason}: free some, or set LOCAL_STATE to another disk")
             server = self.add(
                 "postgres", cluster.command(), cluster.server_environment(), signal.SIGINT, GRACE_POSTGRES,
                 options=cluster.owner.options(),
             )  # fmt: skip
+            server.hindrance = cluster.hindrance
             cluster.wait_ready(lambda: self.go_on() and server.alive())
             cluster.bootstrap(places.secret("owner_password"), places.secret("app_password"))
             remark(f"PostgreSQL {postgres.server_version(cluster.bin)}")

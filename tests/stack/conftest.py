@@ -11,6 +11,7 @@ import pytest
 from tests.stack.backups import backed_up  # noqa: F401  (fixtures)
 from tests.stack.containers import docker_prod, images  # noqa: F401  (fixtures)
 from tests.stack.deploys import deploys  # noqa: F401  (fixture)
+from tests.stack.disks import disks  # noqa: F401  (fixture)
 from tests.stack.local import LocalStack, copy_checkout
 
 FULL = os.environ.get("CHAOS") == "full"

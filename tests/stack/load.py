@@ -3,8 +3,9 @@
 A closed loop would wait for a slow answer and so not send what would have failed. Latency counts from the moment a
 request was to leave. It runs as a process of its own (python -m tests.stack.load), started and read by `Load`.
 
-GET and POST are mixed. A POST saves a draft by the site's own form; the answer names the row, which `acknowledged`
-collects: each must be in the database afterwards.
+GET and POST are mixed. A POST saves a draft by the site's own form, or comments on an article, or votes for it. What
+the site says it has stored is collected: `acknowledged` drafts by their ids, comments by the keys of their forms. Each
+must be in the database afterwards.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ TIMEOUT = 45.0
 # Of requests that may, this share comes on a connection that is open already, as a browser's second request does.
 REUSED = 0.8
 MOST_IDLE = 40
+# Where the site sends the browser once it has stored what a form held.
+STORED = {
+    "draft": rb"/write/(\d+)/", "comment": rb"/[^/]+/[^/]+/(?:\?page=\d+)?#floor-\d+", "vote": rb"/[^/]+/[^/]+/#votes",
+}  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,6 +55,8 @@ class Sample:
     status: int
     row: int = 0
     error: str = ""
+    # Of a comment that was acknowledged: the key of its form.
+    key: str = ""
 
     @property
     def failed(self) -> bool:
@@ -89,6 +96,10 @@ class Report:
         """The ids of the rows that the site said it had saved."""
         return sorted(sample.row for sample in self.samples if sample.row)
 
+    def comments(self) -> list[str]:
+        """The keys of the comments that the site said it had stored."""
+        return [sample.key for sample in self.samples if sample.key]
+
     def table(self, seconds: float = 10.0) -> str:
         """A line for each span of `seconds`: requests, failures, median, p99, the slowest."""
         if not self.samples:
@@ -126,6 +137,8 @@ class Generator:
         self.cookies: str = target.get("cookies", "")
         self.token: str = target.get("token", "")
         self.posts: float = target.get("posts", 0.0)
+        # The articles that may be commented; a quarter of the POSTs are then comments, a quarter votes.
+        self.commented: list[int] = target.get("commented", [])
         self.tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
             self.tls = ssl.create_default_context()
@@ -184,25 +197,35 @@ class Generator:
     def get(self, path: str) -> bytes:
         return (f"GET {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: load\r\n\r\n").encode()
 
-    def post(self) -> bytes:
+    def post(self) -> tuple[str, bytes, str]:
+        """A form that is sent: its kind, the request, and of a comment the key."""
+        key = str(uuid.uuid4())
+        kind = self.random.choices(("draft", "comment", "vote"), (2, 1, 1))[0] if self.commented else "draft"
+        article = self.random.choice(self.commented) if self.commented else 0
         fields = {
-            "csrfmiddlewaretoken": self.token, "title": f"load {uuid.uuid4()}", "body": "**写** a row",
-            "language": "en", "comment_policy": "open", "version": "0", "key": str(uuid.uuid4()), "do": "save",
+            "draft": {
+                "title": f"load {uuid.uuid4()}", "body": "**写** a row", "language": "en", "comment_policy": "open",
+                "version": "0", "key": key, "do": "save",
+            },
+            "comment": {"body": f"**评** a comment {key}", "key": key},
+            "vote": {"value": self.random.choice(("1", "-1", "0"))},
         }  # fmt: skip
-        body = urllib.parse.urlencode(fields).encode()
+        addresses = {"draft": "/write/new/", "comment": f"/comments/on/{article}/", "vote": f"/votes/{article}/"}
+        body = urllib.parse.urlencode({"csrfmiddlewaretoken": self.token, **fields[kind]}).encode()
         head = (
-            f"POST /write/new/ HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: load\r\n"
+            f"POST {addresses[kind]} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: load\r\n"
             f"Origin: {self.origin}\r\nCookie: {self.cookies}\r\n"
             f"Referer: {self.origin}/write/new/\r\nConnection: close\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        return head.encode() + body
+        return kind, head.encode() + body, key if kind == "comment" else ""
 
     async def one(self, at: float) -> None:
         """One request that was to leave at `at`."""
         posting = self.random.random() < self.posts
+        key, reuse = "", False
         if posting:
-            kind, request, reuse = "POST", self.post(), False
+            kind, request, key = self.post()
         else:
             weights = [weight for *_, weight in self.paths]
             kind, path, _ = self.random.choices(self.paths, weights)[0]
@@ -216,12 +239,14 @@ class Generator:
                 except ClosedError:
                     # Any browser asks again.
                     status, headers = await self.exchange(request, False)
-            if posting:
-                found = re.fullmatch(rb"/write/(\d+)/", headers.get(b"location", b""))
-                status, row = (status, int(found[1])) if found else (400, 0)
+            if posting and status < 400:
+                found = re.fullmatch(STORED[kind], headers.get(b"location", b""))
+                status = status if found else 400
+                row = int(found[1]) if found and kind == "draft" else 0
         except (OSError, ssl.SSLError, ValueError, IndexError, EOFError, TimeoutError, ClosedError) as problem:
             error = type(problem).__name__
-        self.samples.append(Sample(at, time.time() - at, kind, status, row, error))
+        acknowledged = key if 0 < status < 400 else ""
+        self.samples.append(Sample(at, time.time() - at, kind, status, row, error, acknowledged))
 
     async def run(self) -> None:
         """Send until the time is over or SIGTERM comes; then wait for what is on its way."""
@@ -330,12 +355,17 @@ def logged_in(client: Client, username: str, password: str) -> tuple[str, str]:
     return cookies(), token(page.text)
 
 
-def target(client: Client, username: str = "", password: str = "", posts: float = 0.1) -> dict[str, Any]:
-    """What to load: the paths of a site, and with a user's password the share of requests that save a draft."""
+def target(
+    client: Client, username: str = "", password: str = "", posts: float = 0.1, commented: list[int] | None = None
+) -> dict[str, Any]:
+    """What to load: the paths of a site, and with a user's password the share of requests that send a form.
+
+    The forms save drafts, and comment on and vote for the articles with the ids `commented`.
+    """
     found: dict[str, Any] = {"url": client.origin, "paths": site_paths(client)}
     if username:
         cookies, token = logged_in(client, username, password)
-        found |= {"cookies": cookies, "token": token, "posts": posts}
+        found |= {"cookies": cookies, "token": token, "posts": posts, "commented": commented or []}
     return found
 
 
@@ -346,6 +376,15 @@ def lost_rows(acknowledged: list[int], psql: Callable[[str], str]) -> list[int]:
     wanted = ",".join(map(str, acknowledged))
     found = psql(f"SELECT string_agg(id::text, ',') FROM blog_article WHERE id = ANY('{{{wanted}}}')")
     return sorted(set(acknowledged) - {int(item) for item in found.split(",") if item})
+
+
+def lost_comments(acknowledged: list[str], psql: Callable[[str], str]) -> list[str]:
+    """Which of the comments that the site said it had stored are not in the database, by the keys of their forms."""
+    if not acknowledged:
+        return []
+    wanted = ",".join(acknowledged)
+    found = psql(f"SELECT string_agg(form_key::text, ',') FROM blog_comment WHERE form_key = ANY('{{{wanted}}}')")
+    return sorted(set(acknowledged) - set(found.split(",")))
 
 
 def main() -> None:

@@ -70,6 +70,17 @@ def test_the_doctor_says_how_to_get_what_is_missing(idle: LocalStack) -> None:
     assert re.search(r"missing\s+daemon\s+none answers: start it", output)
 
 
+@pytest.mark.parametrize(("free", "said"), [("2999", "nearly full, make room"), ("3000", "3000 MB free\n")])
+def test_the_doctor_says_when_a_disk_is_nearly_full(idle: LocalStack, tmp_path: Path, free: str, said: str) -> None:
+    program = tmp_path / "df"
+    program.write_text(f"#!/bin/sh\necho head\necho disk 100000 0 {free} 0% /\n")
+    program.chmod(0o755)
+    output = idle.make("doctor", check=False, ENGINE="", PATH=f"{tmp_path}:{os.environ['PATH']}").stdout
+    lines = [line for line in output.splitlines(keepends=True) if re.search(r"\sdisk\s", line)]
+    assert lines
+    assert all(said in line for line in lines)
+
+
 def test_without_a_docker_daemon_the_local_engine_is_chosen_and_says_so(idle: LocalStack) -> None:
     done = idle.make("ps", check=False, ENGINE="", **NO_DOCKER)
     assert "engine: local (no Docker daemon with Compose answers)" in done.stderr

@@ -28,7 +28,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import suspending
-from accounts.avatars import make_avatar
+from accounts.avatars import store_avatar
 from accounts.models import SUSPENSION, TakenName, User
 from blog.models import Article, Comment
 from moderation import audit
@@ -234,8 +234,11 @@ class AccountAdmin(UserAdmin):
         A picture is made small, as on the profile.
         """
         if "avatar" in form.changed_data and (picture := form.cleaned_data["avatar"]):
-            avatar = make_avatar(picture)
-            obj.avatar.save(str(avatar.name), avatar, save=False)
+            try:
+                store_avatar(obj, picture)
+            except ValidationError as error:
+                self.message_user(request, " ".join(error.messages), messages.ERROR)
+                obj.avatar = form.initial.get("avatar") or ""
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
             EmailAddress.objects.filter(user=obj).delete()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import secrets
+from typing import TYPE_CHECKING
 
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from PIL import ImageOps
 
-from uploads import decoding
+from uploads import decoding, files
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 # Sent by people whom the site does not know yet: less than a picture for a text may be.
 LARGEST_BYTES = 2_000_000
@@ -33,3 +38,15 @@ def make_avatar(picture: File) -> ContentFile:
     buffer = io.BytesIO()
     ImageOps.fit(decoded.image, (SIDE, SIDE)).save(buffer, "WEBP", quality=85, method=4)
     return ContentFile(buffer.getvalue(), name=f"{secrets.token_hex(16)}.webp")
+
+
+def store_avatar(user: User, picture: File) -> None:
+    """Make `picture` the avatar of `user`, who is not saved. Raises ValidationError where the disk is full."""
+    avatar = make_avatar(picture)
+    try:
+        with files.refused_without_room():
+            user.avatar.save(str(avatar.name), avatar, save=False)
+    except ValidationError:
+        # Django leaves what it could write.
+        user.avatar.storage.delete(user.avatar.field.generate_filename(user, str(avatar.name)))
+        raise

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.avatars import make_avatar
+from accounts.avatars import store_avatar
 from accounts.models import User
 from config import limits
 from uploads import decoding
@@ -105,11 +105,10 @@ class ProfileForm(forms.ModelForm):
         self.before = self.instance.avatar.name
 
     def save(self, commit: bool = True) -> User:
-        """Save; a new picture is made small, the old one's file goes."""
+        """Save; a new picture is made small, the old one's file goes. Raises ValidationError without room for it."""
         user: User = super().save(commit=False)
         if "avatar" in self.changed_data and (picture := self.cleaned_data["avatar"]):
-            avatar = make_avatar(picture)
-            user.avatar.save(str(avatar.name), avatar, save=False)
+            store_avatar(user, picture)
         if commit:
             user.save()
             if self.before and self.before != user.avatar.name:

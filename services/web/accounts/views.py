@@ -8,6 +8,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -50,9 +51,13 @@ def profile(request: HttpRequest) -> HttpResponse:
     user = get_object_or_404(User, pk=request.user.pk)
     form = ProfileForm(request.POST or None, request.FILES or None, instance=user)
     if request.method == "POST" and form.is_valid():
-        form.save()
-        messages.success(request, _("Your profile is saved."))
-        return redirect("account_profile")
+        try:
+            form.save()
+        except ValidationError as error:
+            form.add_error("avatar", error)
+        else:
+            messages.success(request, _("Your profile is saved."))
+            return redirect("account_profile")
     return render(request, "account/profile.html", {"form": form})
 
 

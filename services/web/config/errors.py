@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from django.db import InterfaceError, OperationalError
+import psycopg2
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -18,12 +19,18 @@ from config.resending import sent_by
 RETRY_SECONDS = 10
 
 
+def is_away(error: BaseException | None) -> bool:
+    """Whether `error` says that the database went away. One cut off in mid-statement raises the bare base class."""
+    cut = type(error) is DatabaseError and isinstance(error.__cause__, psycopg2.Error)
+    return cut or isinstance(error, OperationalError | InterfaceError)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Something broke: the page that needs neither database nor session, with the stylesheet if that can be named.
 
     503 when the database went away. What was typed stands in the page, to be sent again.
     """
-    away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    away = is_away(sys.exception())
     status = 503 if away else 500
     try:
         sent = sent_by(request)

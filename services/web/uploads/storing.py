@@ -29,7 +29,7 @@ def store(owner: User, upload: File, alt: str = "", *, opaque: bool = False) -> 
     """Take `upload` in as a picture of `owner`; returns it, and whether it was an animation, of which the first
     picture is kept. `opaque` puts it on white where something shines through.
 
-    Raises ValidationError for what is no picture or does not fit into the quota.
+    Raises ValidationError for what is no picture, or does not fit into the quota or onto the disk.
     """
     decoded = decoding.decode(upload)
     image = decoding.flattened(decoded.image) if opaque else decoded.image
@@ -48,9 +48,11 @@ def store(owner: User, upload: File, alt: str = "", *, opaque: bool = False) -> 
 
 
 def add(picture: Picture, content: bytes) -> None:
-    """Store a new picture whose file has `content`, and queue its sizes. Raises ValidationError beyond the quota."""
+    """Store a new picture whose file has `content`, and queue its sizes. Raises ValidationError beyond the quota
+    and where the disk is full.
+    """
     try:
-        with transaction.atomic():
+        with files.refused_without_room(), transaction.atomic():
             # Uploads of one person wait for each other here, so that two cannot both fit into the room for one.
             User.objects.select_for_update(no_key=True).get(pk=picture.owner_id)
             if used_bytes(picture.owner) + picture.bytes > settings.PICTURE_QUOTA:

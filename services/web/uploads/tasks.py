@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_tasks import task
 from PIL import Image
 
+from config.lost import idempotent
 from uploads import files, sizes
 from uploads.models import Picture
 
@@ -53,6 +54,7 @@ def write_sizes(picture: Picture) -> None:
 
 
 @task()
+@idempotent
 def make_sizes(pk: int) -> str:
     """Make the sizes of a picture and bring the pages that show it up to date; returns what was done.
 
@@ -64,9 +66,18 @@ def make_sizes(pk: int) -> str:
         return "gone"
     if picture.announced:
         return "done before"
+    if picture.attempts >= MOST_ATTEMPTS:
+        # Or a picture that ends its worker would do so for ever: it is queued again as soon as that is gone.
+        return "given up"
     Picture.objects.filter(pk=pk).update(attempts=F("attempts") + 1, queued_at=timezone.now())
     if not picture.ready:
-        write_sizes(picture)
+        try:
+            write_sizes(picture)
+        except OSError as error:
+            if error.errno in files.NO_ROOM:
+                # A full disk says nothing about the picture: `queue_missing` goes on trying.
+                Picture.objects.filter(pk=pk).update(attempts=F("attempts") - 1)
+            raise
         if not Picture.objects.filter(pk=pk).update(ready=True):
             files.remove(picture.name, picture.width)
             return "gone"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from accounts.deletion import delete_account
 from blog.rendering import render_article
 from tests.web.builders import a_user, an_article
 from tests.web.uploads.making import a_picture, upload
-from uploads import storing
+from uploads import storing, tasks
 from uploads.models import Picture
 
 
@@ -90,6 +93,35 @@ def test_a_file_that_cannot_be_written_is_no_picture(media: Path) -> None:
         storing.store(a_user("ann"), upload())
     assert not Picture.objects.exists()
     assert not DBTaskResult.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_disk_is_said_as_what_it_is(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ValidationError, match="has no room for pictures") as caught:
+        storing.store(a_user("ann"), upload())
+    assert caught.value.code == "room"
+    assert not Picture.objects.exists()
+    assert not list(media.rglob("*.*"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_disk_uses_up_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = a_picture(a_user("ann"))
+
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for _ in range(tasks.MOST_ATTEMPTS + 1):
+        with pytest.raises(OSError, match="No space"):
+            tasks.make_sizes.func(picture.pk)
+    monkeypatch.undo()
+    Picture.objects.update(queued_at=timezone.now() - timedelta(minutes=16))
+    assert tasks.queue_missing() == 1
 
 
 @pytest.mark.django_db(transaction=True)

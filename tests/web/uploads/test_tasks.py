@@ -14,6 +14,7 @@ from django_tasks_db.models import DBTaskResult
 from PIL import Image
 
 from blog.models import Article
+from config.lost import is_idempotent
 from tests.web.builders import a_user, an_article
 from tests.web.config.test_worker import a_worker
 from tests.web.uploads.making import a_picture
@@ -138,6 +139,12 @@ def test_what_fails_again_and_again_is_left() -> None:
             run(picture)
     Picture.objects.update(queued_at=timezone.now() - timedelta(hours=1))
     assert tasks.queue_missing() == 0
+    # Nor does one that is queued all the same, for its worker is gone, try again.
+    assert tasks.make_sizes.func(picture.pk) == "given up"
+
+
+def test_a_worker_that_is_killed_leaves_it_to_the_next(media: Path) -> None:
+    assert is_idempotent(tasks.make_sizes.module_path)
 
 
 def test_a_picture_that_is_gone_is_no_error(media: Path) -> None:
