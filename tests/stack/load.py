@@ -218,7 +218,7 @@ class Generator:
                     status, headers = await self.exchange(request, False)
             if posting:
                 found = re.fullmatch(rb"/write/(\d+)/", headers.get(b"location", b""))
-                status, row = (status, int(found[1])) if found else (400, 0)
+                status, row = (status, int(found[1])) if found else (max(400, status), 0)
         except (OSError, ssl.SSLError, ValueError, IndexError, EOFError, TimeoutError, ClosedError) as problem:
             error = type(problem).__name__
         self.samples.append(Sample(at, time.time() - at, kind, status, row, error))
