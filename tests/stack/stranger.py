@@ -85,7 +85,7 @@ class Visit:
             if kind == "headers":
                 writer.write(self.head("GET")[:-2] + b"X-Slow: ")
             elif kind == "readers":
-                writer.write(self.head("GET") * 60)
+                writer.write(self.head("GET") * 30)
                 await asyncio.sleep(0.1)
                 # Nothing more is taken from the kernel, so that its buffers fill and the server's too.
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
