@@ -4,17 +4,17 @@ On the local engine another address of the loopback network, with Docker a conta
 tests.stack.strangers runs this file there, as a script that needs nothing but Python.
 
 A job is a dictionary: `kind`, `host`, `port`, `name` (the site's), `tls`, `source` (address to come from, or empty),
-`count`, `after` (seconds before the first), `over` (seconds within which the connections open), `seconds` (how long to stay), `path`, `method`.
+`count`, `after` (seconds before the first), `over` (seconds within which the connections open), `seconds` (how long to
+stay), `path`, `method`.
 
     requests   whole requests, each on a connection of its own: status and seconds of each
     headers    a header that comes a byte a second
     bodies     a form whose body comes a byte a second
     silent     a form whose body never comes
     readers    many files asked for, of which nothing is read
-    cut        an upload that ends in the middle, with a reset
 
-For the last five: how many seconds after it opened the server ended each connection (None: it stood to the end), and the
-status that came before.
+For the last four: the status that came, and how many seconds after it opened the server ended each connection (None: it
+stood to the end).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import json
 import re
 import socket
 import ssl
-import struct
 import sys
 import time
 from typing import Any
@@ -91,13 +90,6 @@ class Visit:
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
             else:
                 writer.write(self.head("POST", *form))
-            if kind == "cut":
-                writer.write(b"a" * 400_000)
-                await writer.drain()
-                # A reset, as of a network that has gone.
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                return 0, None
             while time.monotonic() - started < job["seconds"]:
                 if kind in ("headers", "bodies"):
                     writer.write(b"a")

@@ -20,9 +20,19 @@ Result = tuple[int, float | None]
 addresses = itertools.count(2)
 
 
-def job(kind: str, count: int, path: str = "/", method: str = "GET", over: float = 0, seconds: float = 20) -> dict[str, Any]:
+def job(
+    kind: str, count: int, path: str = "/", method: str = "GET", over: float = 0, seconds: float = 20
+) -> dict[str, Any]:
     """A job for a stranger."""
-    return {"kind": kind, "after": 0.0, "count": count, "path": path, "method": method, "over": over, "seconds": seconds}
+    return {
+        "kind": kind,
+        "after": 0.0,
+        "count": count,
+        "path": path,
+        "method": method,
+        "over": over,
+        "seconds": seconds,
+    }
 
 
 @contextmanager

@@ -89,9 +89,12 @@ def test_an_upload_that_is_cut_leaves_nothing(stack: LocalStack, share: float) -
     fields += '--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     body = fields.encode() + picture() + b"\r\n--x--\r\n"
     headers = (
-        f"Cookie: {cookies}", f"Origin: {stack.url}", f"Referer: {stack.url}/write/new/", f"Content-Length: {len(body)}",
+        f"Cookie: {cookies}",
+        f"Origin: {stack.url}",
+        f"Referer: {stack.url}/write/new/",
+        f"Content-Length: {len(body)}",
         "Content-Type: multipart/form-data; boundary=x",
-    )  # fmt: skip
+    )
     with connection(stack) as client:
         client.sendall(head(stack, "POST", "/write/pictures/", *headers) + body[: int(share * len(body))])
         time.sleep(0.3)
@@ -111,10 +114,9 @@ def test_a_client_that_leaves_in_the_middle_of_an_answer_is_no_error(stack: Loca
     logged = len(stack.logs())
     path = first_article(stack)
     # While the site thinks …
-    with slow_articles(stack, 1.5) as somebody_waits:
-        with connection(stack) as client:
-            client.sendall(head(stack, "GET", "/"))
-            assert somebody_waits().strip() == "waiting"
+    with slow_articles(stack, 1.5) as somebody_waits, connection(stack) as client:
+        client.sendall(head(stack, "GET", "/"))
+        assert somebody_waits().strip() == "waiting"
         # … and while it answers.
     for _ in range(ANSWERS):
         with connection(stack) as client:
@@ -147,7 +149,8 @@ def test_a_body_that_no_view_reads_has_a_clear_answer_over_http_2_too(docker_pro
     address = docker_prod.url + first_article(docker_prod)
     told = "%{http_version} %{http_code}\\n"
     # One connection for all of them, as a browser has.
-    requests = ["--next", "-sk", "--http2", "-o", os.devnull, "-w", told, "--data-binary", f"@{body}", address] * ANSWERS
+    options = ["--next", "-sk", "--http2", "-o", os.devnull, "-w", told, "--data-binary", f"@{body}"]
+    requests = [*options, address] * ANSWERS
     done = subprocess.run([curl, *requests[1:]], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.splitlines()) <= {"2 403", "2 405"}

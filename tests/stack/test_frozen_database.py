@@ -1,6 +1,6 @@
-"""PostgreSQL frozen (SIGSTOP to all of it): files go on, everything else is a clear 503 at once, and it comes back by itself.
+"""PostgreSQL frozen (SIGSTOP to all of it) or stopped: files go on, the rest is a clear 503, and it comes back.
 
-No time-out of the server's works then, and nobody refuses a connection: whoever only waits, waits for ever.
+While it is frozen no time-out of its own works and nobody refuses a connection: who only waits, waits for ever.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from typing import Any
 import pytest
 
 from tests.stack import uwsgi
-from tests.stack.containers import DockerStack
+from tests.stack.containers import DockerStack, docker
 from tests.stack.deploys import FULL
 from tests.stack.http import Answer
 from tests.stack.load import Load, Sample, lost_rows, percentile, target
-from tests.stack.local import LocalStack
+from tests.stack.local import LocalStack, wait_for
+from tests.stack.test_http import stylesheet
 
 pytestmark = pytest.mark.chaos
 
 QUIET, FROZEN, AFTER = (10.0, 20.0, 10.0) if FULL else (3.0, 6.0, 3.0)
 RATE = 20
-# Until the first request is answered: its patience (1 s) and the wait for a sign of life (2 s) of config.circuit, and the
-# queue behind it. Then every answer is there at once, but for the one a second that looks again, for 2 s.
+# Until the first request is answered: its patience (1 s) and the wait for a sign of life (2 s) of config.circuit, and
+# the queue behind it. Then every answer is there at once, but for the one a second that looks again, for 2 s.
 BOUND = 4.5
 # Once the database answers again: the pause between two looks (1 s), and the look.
 RECOVERY = 3.5
@@ -66,6 +67,27 @@ def frozen(stack: LocalStack) -> Iterator[None]:
             os.kill(process, signal.SIGCONT)
 
 
+@contextmanager
+def without_database(stack: LocalStack) -> Iterator[None]:
+    """PostgreSQL has stopped, and nobody starts it."""
+    if isinstance(stack, DockerStack):
+        container = stack.container("db")
+        docker("stop", container)
+        try:
+            yield
+        finally:
+            docker("start", container)
+        return
+    supervisor, postgres = int(str(stack.status()["pid"])), stack.processes()["postgres"]
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        os.kill(postgres, signal.SIGINT)
+        wait_for(lambda: Path(f"/proc/{postgres}/stat").read_text().split()[2] == "Z", 30, "PostgreSQL has stopped")
+        yield
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+
+
 def connections(stack: LocalStack) -> int:
     """How many connections the site has to the database."""
     return int(stack.psql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'slipway_app'"))
@@ -94,9 +116,7 @@ def loaded(stack: LocalStack) -> dict[str, Any]:
     return wanted
 
 
-def test_a_frozen_database_takes_nothing_with_it(
-    stack: LocalStack, loaded: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_frozen_database_takes_nothing_with_it(stack: LocalStack, loaded: dict[str, Any], tmp_path: Path) -> None:
     before, connected = uwsgi.processes(stack), connections(stack)
     with Load(loaded, RATE, tmp_path) as load:
         time.sleep(1)
@@ -136,7 +156,9 @@ def test_a_frozen_database_takes_nothing_with_it(
     assert (ready.status, json.loads(ready.text)["reason"]) == (503, "the database does not answer")
     assert [sample for sample in report.samples if sample.kind == "static" and sample.failed] == []
     assert p99["frozen"] <= 2 * p99["quiet"] + FLOOR
-    assert {sample.status for sample in refused} == {503}, {(sample.kind, sample.status, sample.error) for sample in refused}
+    assert {sample.status for sample in refused} == {503}, {
+        (sample.kind, sample.status, sample.error) for sample in refused
+    }
     assert max(seconds(others)) <= BOUND
     # After the first, nobody waits for more than a look.
     later = [sample for sample in others if sample.at > stopped + BOUND]
@@ -151,3 +173,25 @@ def test_a_frozen_database_takes_nothing_with_it(
     uwsgi.wait_until_idle(stack)
     assert uwsgi.processes(stack) == before
     assert connections(stack) <= connected
+
+
+def test_a_stopped_database_is_a_clear_503_until_it_is_back(stack: LocalStack) -> None:
+    before = uwsgi.processes(stack)
+    style = stylesheet(stack)
+    with without_database(stack):
+        times = []
+        for path in ("/", "/search/?q=nginx", "/feed.atom", "/", "/"):
+            started = time.monotonic()
+            is_a_clear_page(stack.http.get(path))
+            times.append(time.monotonic() - started)
+        assert stack.http.get(style).status == 200
+        assert stack.http.get("/healthz").status == 200
+    back = time.monotonic()
+    print(f"p99: {1000 * max(times):.0f} ms to the 503 of a stopped database")
+    assert max(times) <= BOUND
+    wait_for(lambda: stack.http.get("/").status == 200, 60, "the site is back")
+    print(f"time to recover: {time.monotonic() - back:.1f} s after the start of a stopped database")
+    assert uwsgi.processes(stack) == before
+    if isinstance(stack, DockerStack):
+        stack.wait_for_health("db", "healthy")
+        stack.wait_for_health("web", "healthy")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from local.stack import nginx_program
+from tests.stack.containers import DockerStack
 from tests.stack.http import Answer
-from tests.stack.local import LocalStack
+from tests.stack.local import ROOT, LocalStack
 from tests.stack.strangers import Result, job, visit
 from tests.stack.test_http import stylesheet
 
@@ -106,3 +111,74 @@ def test_headers_that_are_too_large_have_a_clear_page(stack: LocalStack) -> None
     answer = stack.http.get("/", Cookie="big=" + "c" * 20_000)
     assert answer.status == 400
     is_a_clear_page(answer, "That could not be read", "请求无法读取")
+
+
+def test_a_full_disk_of_the_proxy_is_a_503_until_there_is_room(docker_prod: DockerStack) -> None:
+    """The part of a body that is put aside finds no room."""
+    body = b"x=" + b"a" * 900_000
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    docker_prod.execute("proxy", "sh", "-c", "cat /dev/zero >/tmp/full || true", check=False)
+    try:
+        answer = docker_prod.http.request("POST", "/i18n/setlang/", body, headers)
+        small = docker_prod.http.get("/")
+    finally:
+        docker_prod.execute("proxy", "rm", "/tmp/full")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    is_a_clear_page(answer, "Back in a moment", "马上回来")
+    assert small.status == 200
+    assert docker_prod.http.request("POST", "/i18n/setlang/", body, headers).status < 500
+
+
+def rendered(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What services/proxy/start says to these variables, without starting nginx."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NGINX_PROGRAM": nginx_program(),
+        "NGINX_USER": "root" if os.getuid() == 0 else "",
+        "RUN": str(directory / "run"),
+        "ALLOWED_HOSTS": "localhost",
+        "SOCKET": str(directory / "web.sock"),
+        "STATIC_ROOT": str(directory),
+        "MEDIA_ROOT": str(directory),
+        **variables,
+    }
+    start = [str(ROOT / "services/proxy/start"), "render"]
+    return subprocess.run(start, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIMIT_PAGES", "many"),
+        ("LIMIT_PAGES", "-1"),
+        ("LIMIT_FORMS", "10001"),
+        ("LIMIT_LOGINS", "1.5"),
+        ("LIMIT_REQUESTS", "99999999999999999999"),
+        ("LIMIT_FILES", "5 6"),
+        ("UNLIMITED", "my-proxy"),
+        ("UNLIMITED", "10.0.0.1;"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str, value: str) -> None:
+    done = rendered(tmp_path, **{name: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"proxy: {name}={value}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_limits_can_be_lifted_and_networks_left_out(tmp_path: Path) -> None:
+    names = ("LIMIT_PAGES", "LIMIT_FORMS", "LIMIT_LOGINS", "LIMIT_REQUESTS", "LIMIT_FILES")
+    done = rendered(tmp_path, **dict.fromkeys(names, "0"), UNLIMITED="192.0.2.7,10.0.0.0/8,2001:db8::/32")
+    assert done.returncode == 0, done.stderr
+    unlimited = (tmp_path / "run/conf/engine/unlimited.conf").read_text().splitlines()
+    assert unlimited == ["192.0.2.7 0;", "10.0.0.0/8 0;", "2001:db8::/32 0;"]
+
+
+def test_the_pages_of_errors_look_the_same() -> None:
+    pages = sorted((ROOT / "services/proxy/errors").glob("*.html"))
+    assert len(pages) == 4
+    styles = {re.search("<style>(.*)</style>", page.read_text(), re.DOTALL)[1] for page in pages}  # type: ignore[index]
+    assert len(styles) == 1
+    for page in pages:
+        assert 'lang="zh-Hans"' in page.read_text()
+        assert page.name in (ROOT / "services/proxy/errors.conf").read_text()

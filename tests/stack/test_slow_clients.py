@@ -60,7 +60,7 @@ def test_slow_clients_keep_nobody_waiting(stack: LocalStack, tmp_path: Path) -> 
         end = time.time()
     report = load.measured()
     print(report.table(2))
-    headers, bodies, silent, readers = visits
+    _, bodies, _, _ = visits
     # What else the machine does comes and goes: the quiet before and the quiet after count together.
     without, meanwhile = report.p99([(quiet, started), (ended, end)]), report.p99([(started, ended)])
     print(f"p99: {1000 * without:.0f} ms without, {1000 * meanwhile:.0f} ms with {3 * CLIENTS} slow clients")

@@ -21,7 +21,7 @@ with socket.socket(socket.AF_UNIX) as client:
 
 
 def stats(stack: LocalStack) -> dict[str, Any]:
-    """uWSGI's statistics, of which the master answers for all workers."""
+    """The statistics of uWSGI: the master answers, for all workers."""
     if isinstance(stack, DockerStack):
         said = stack.execute("web", "python", "-c", READ)
     else:
