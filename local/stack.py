@@ -29,6 +29,7 @@ from local.processes import Process, Terminal, kill_group, started_at, stop_left
 
 MODES = ("dev", "prod")
 MAIL_VARIABLES = ("EMAIL_HOST", "EMAIL_PORT", "EMAIL_SECURITY", "EMAIL_USER", "EMAIL_FROM")
+LIMIT_VARIABLES = ("LIMIT_PAGES", "LIMIT_FORMS", "LIMIT_LOGINS", "LIMIT_REQUESTS", "LIMIT_FILES")
 LOG_BYTES = 10 * 1024 * 1024
 # uWSGI finishes what it has within its harakiri (30 s); nginx closes what is left after 40 s.
 GRACE_WEB = 40.0
@@ -170,6 +171,9 @@ class Stack:
             "MEDIA_ROOT": web["MEDIA_ROOT"],
             "DEBUG": web["DEBUG"],
             "WORKERS": "1",
+            **{name: os.environ[name] for name in LIMIT_VARIABLES if name in os.environ},
+            # Whoever uses the stack of their own machine, or a proxy on it: one address for many.
+            "UNLIMITED": os.environ.get("UNLIMITED", "127.0.0.1"),
         }
         if os.getuid() == 0:
             # A checkout below /root is closed to every other user, the static files in it too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import psycopg2
@@ -11,6 +12,7 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import get_template
 from django.templatetags.static import static
+from django.utils.cache import add_never_cache_headers
 from django.views.defaults import server_error as plain_server_error
 
 from config.request_id import request_id
@@ -25,13 +27,11 @@ def is_away(error: BaseException | None) -> bool:
     return cut or isinstance(error, OperationalError | InterfaceError)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Something broke: the page that needs neither database nor session, with the stylesheet if that can be named.
+def error_page(request: HttpRequest, status: int) -> HttpResponse:
+    """The page that needs neither database nor session, with the stylesheet if that can be named.
 
-    503 when the database went away. What was typed stands in the page, to be sent again.
+    What was typed stands in the page, to be sent again. With 503 it says when.
     """
-    away = is_away(sys.exception())
-    status = 503 if away else 500
     try:
         sent = sent_by(request)
         token = get_token(request) if sent else ""
@@ -40,8 +40,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
         page = get_template("500.html").render(context)
     except Exception:  # noqa: BLE001  (whatever broke may have broken this too)
         return plain_server_error(request)
-    headers = {"Retry-After": str(RETRY_SECONDS)} if away else None
-    return HttpResponse(page, status=status, headers=headers)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
+    response = HttpResponse(page, status=status, headers=headers)
+    add_never_cache_headers(response)
+    return response
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """503: something that the site needs is away for a while."""
+    return error_page(request, 503)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Something broke: 503 when the database went away or a disk is full, which pass by themselves, else 500."""
+    error = sys.exception()
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error_page(request, 503 if is_away(error) or full else 500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

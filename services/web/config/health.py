@@ -11,6 +11,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseNotAllowed, JsonResponse
 from django.http.response import HttpResponseBase
 
+from config import circuit
+
 logger = logging.getLogger(__name__)
 
 
@@ -20,6 +22,8 @@ def unready_reason() -> str:
     A database with migrations that this code does not know is fine: that is the schema of the next release, which
     still carries this one (expand, then contract).
     """
+    if not circuit.is_closed():
+        return "the database does not answer"
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "config.htmx.HtmxErrorsMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "config.circuit.CircuitMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -105,7 +106,16 @@ DATABASES = {
         # A worker process keeps its connection, and drops it when the database was restarted in between.
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, "application_name": f"slipway {RELEASE}"[:63]},
+        "OPTIONS": {
+            "application_name": f"slipway {RELEASE}"[:63],
+            # Of processes that wait in libpq: the worker and the commands (the web server: config.circuit).
+            "connect_timeout": 5,
+            # A server that is gone without a word is noticed within a minute.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,
+        },
     }
 }
 CACHES = {

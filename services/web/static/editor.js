@@ -53,6 +53,9 @@
   const told = form.querySelector("[data-picture]");
   let uploads = Promise.resolve();
 
+  // The site is away, or has had too much of this address: that passes by itself.
+  const passes = ({ status }) => status === 429 || status >= 500;
+
   function tell(text, warning = false) {
     told.textContent = text;
     told.classList.toggle("wrong", warning);
@@ -68,7 +71,7 @@
       const response = await fetch(texts.picturesUrl, { method: "POST", body: data, headers: { Accept: "application/json" } });
       if (response.redirected) throw new Error(texts.loggedOut);
       const json = response.headers.get("Content-Type")?.startsWith("application/json") && (await response.json());
-      if (!json || !response.ok) throw new Error(json?.error || response.status);
+      if (!json || !response.ok) throw new Error(json?.error || (passes(response) ? texts.offline : response.status));
       line = `![](${json.url})`;
       tell(`${json.note} ${texts.uploaded}`);
     } catch (error) {
@@ -141,6 +144,7 @@
     asked = new AbortController();
     try {
       const response = await send(texts.previewUrl, ["body"], asked.signal);
+      if (passes(response)) throw new Error(String(response.status));
       if (response.ok && !response.redirected) preview.innerHTML = await response.text();
       else say(texts.loggedOut, true);
     } catch (error) {
@@ -210,7 +214,7 @@
         else say(texts.kept.replace("TIME", told.time));
       } else if (response.status === 400) {
         say(texts.tooLong, true);
-      } else if (response.status >= 500) {
+      } else if (passes(response)) {
         throw new Error(String(response.status));
       } else {
         say(texts.loggedOut, true);
