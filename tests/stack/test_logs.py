@@ -175,9 +175,11 @@ def test_nothing_secret_is_in_the_logs(journey: Journey) -> None:
     stack = journey.stack
     folder = stack.secret("admin_password").parent
     secrets = {**journey.secrets}
-    for path in folder.rglob("*"):
-        if path.is_file() and path.name != "mode" and len(value := path.read_text().strip()) > 8:
-            secrets |= dict.fromkeys(value.splitlines(), f"the secret {path.name}")
+    for path in folder.iterdir():
+        # What else lies there is no secret: the mode, the history of releases.
+        if path.is_file() and path.name not in ("mode", "releases.json"):
+            lines = [line.strip() for line in path.read_text().splitlines()]
+            secrets |= {line: f"the secret {path.name}" for line in lines if len(line) > 8}
     assert len(set(secrets.values())) >= 12, sorted(set(secrets.values()))
     logs = stack.logs()
     assert "WARNING" in logs
