@@ -131,4 +131,5 @@ async def run(jobs: list[dict[str, Any]]) -> list[list[Result]]:
 
 
 if __name__ == "__main__":
+    print("begun", flush=True)
     print(json.dumps(asyncio.run(run(json.loads(sys.argv[1])))))
