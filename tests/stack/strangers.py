@@ -20,7 +20,7 @@ Result = tuple[int, float | None]
 # Each visit comes from an address of its own, which nothing has been counted for yet.
 visits = itertools.count(2)
 # Of the networks that are made for it, apart from other runs of the tests.
-SECOND = random.randint(128, 250)  # noqa: S311
+SECOND = random.randint(128, 250)
 
 
 def job(
