@@ -9,8 +9,8 @@ stay), `path`, `method`.
 
     requests   whole requests, each on a connection of its own: status and seconds of each
     headers    a header that comes a byte a second
-    bodies     a form whose body comes a byte a second
-    silent     a form whose body never comes
+    bodies     a body that comes a byte a second
+    silent     a body that never comes
     readers    many files asked for, of which nothing is read
 
 For the last four: the status that came, and how many seconds after it opened the server ended each connection (None: it
@@ -89,7 +89,7 @@ class Visit:
                 # Nothing more is taken from the kernel, so that its buffers fill and the server's too.
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
             else:
-                writer.write(self.head("POST", *form))
+                writer.write(self.head(job["method"], *form))
             while time.monotonic() - started < job["seconds"]:
                 if kind in ("headers", "bodies"):
                     writer.write(b"a")
@@ -131,4 +131,5 @@ async def run(jobs: list[dict[str, Any]]) -> list[list[Result]]:
 
 
 if __name__ == "__main__":
+    print("begun", flush=True)
     print(json.dumps(asyncio.run(run(json.loads(sys.argv[1])))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.stack.containers import RELEASE, DockerStack
+from tests.stack.containers import RELEASE, DockerStack, docker
 from tests.stack.local import LocalStack
 
 SCRIPT = Path(__file__).with_name("stranger.py")
 Result = tuple[int, float | None]
-# Each visit on the local engine comes from an address of its own, which nothing has been counted for yet.
-addresses = itertools.count(2)
+# Each visit comes from an address of its own, which nothing has been counted for yet.
+visits = itertools.count(2)
+# Of the networks that are made for it, apart from other runs of the tests.
+SECOND = random.randint(128, 250)
 
 
 def job(
@@ -36,24 +39,40 @@ def job(
 
 
 @contextmanager
+def command(stack: LocalStack) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """How to run Python at a new address, and where the site is from there."""
+    number = next(visits)
+    if not isinstance(stack, DockerStack):
+        there = {"host": "127.0.0.1", "port": stack.port, "name": "localhost", "tls": False}
+        yield [sys.executable], {**there, "source": f"127.0.1.{number}"}
+        return
+    network, proxy = f"{stack.project}-visit-{number}", stack.container("proxy")
+    label = f"com.docker.compose.project={stack.project}"
+    subnet = f"10.{SECOND}.{number}.0/24"
+    docker("network", "create", "--internal", "--subnet", subnet, "--label", label, network)
+    try:
+        docker("network", "connect", "--alias", "site", network, proxy)
+        run = ["docker", "run", "--rm", "--network", network, "--entrypoint", "python", f"slipway/web:{RELEASE}"]
+        yield run, {"host": "site", "port": 8443, "name": "localhost", "tls": True, "source": ""}
+    finally:
+        docker("network", "disconnect", "--force", network, proxy, check=False)
+        docker("network", "rm", network, check=False)
+
+
+@contextmanager
 def visiting(stack: LocalStack, *jobs: dict[str, Any]) -> Iterator[list[list[Result]]]:
     """Strangers with these jobs, all at one new address, for the length of the block; the list is filled at its end."""
     results: list[list[Result]] = []
-    if isinstance(stack, DockerStack):
-        where = {"host": "proxy", "port": 8443, "name": "localhost", "tls": True, "source": ""}
-        network = f"{stack.project}_edge"
-        command = ["docker", "run", "--rm", "--network", network, "--entrypoint", "python", f"slipway/web:{RELEASE}"]
-    else:
-        source = f"127.0.1.{next(addresses)}"
-        where = {"host": "127.0.0.1", "port": stack.port, "name": "localhost", "tls": False, "source": source}
-        command = [sys.executable]
-    wanted = json.dumps([{**where, **item} for item in jobs])
-    with subprocess.Popen(
-        [*command, "-c", SCRIPT.read_text(), wanted], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as stranger:
-        yield results
-        out, error = stranger.communicate(timeout=120)
-    assert stranger.returncode == 0, error
+    with command(stack) as (run, there):
+        wanted = json.dumps([{**there, **item} for item in jobs])
+        with subprocess.Popen(
+            [*run, "-c", SCRIPT.read_text(), wanted], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as stranger:
+            assert stranger.stdout
+            assert stranger.stdout.readline() == "begun\n", stranger.communicate()[1]
+            yield results
+            out, error = stranger.communicate(timeout=120)
+        assert stranger.returncode == 0, error
     results += [[(status, seconds) for status, seconds in part] for part in json.loads(out)]
 
 

@@ -22,12 +22,12 @@ from tests.stack.deploys import FULL
 from tests.stack.http import Answer
 from tests.stack.load import Load, Sample, lost_rows, percentile, target
 from tests.stack.local import LocalStack, wait_for
+from tests.stack.rates import easy_rate
 from tests.stack.test_http import stylesheet
 
 pytestmark = pytest.mark.chaos
 
 QUIET, FROZEN, AFTER = (10.0, 20.0, 10.0) if FULL else (3.0, 6.0, 3.0)
-RATE = 20
 # Until the first request is answered: its patience (1 s) and the wait for a sign of life (2 s) of config.circuit, and
 # the queue behind it. Then every answer is there at once, but for the one a second that looks again, for 2 s.
 BOUND = 4.5
@@ -118,7 +118,7 @@ def loaded(stack: LocalStack) -> dict[str, Any]:
 
 def test_a_frozen_database_takes_nothing_with_it(stack: LocalStack, loaded: dict[str, Any], tmp_path: Path) -> None:
     before, connected = uwsgi.processes(stack), connections(stack)
-    with Load(loaded, RATE, tmp_path) as load:
+    with Load(loaded, easy_rate(stack.http, loaded), tmp_path) as load:
         time.sleep(1)
         quiet = time.time()
         time.sleep(QUIET)

@@ -286,7 +286,16 @@ def test_the_certificate_of_a_first_start_is_for_every_name_of_the_site(
     done = subprocess.run(start, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     shown = subprocess.run(
-        ["openssl", "x509", "-in", str(tmp_path / "fullchain.pem"), "-noout", "-subject", "-ext", "subjectAltName"],
+        [
+            "openssl",
+            "x509",
+            "-in",
+            str(tmp_path / "current/fullchain.pem"),
+            "-noout",
+            "-subject",
+            "-ext",
+            "subjectAltName",
+        ],
         check=True,
         capture_output=True,
         text=True,

@@ -7,8 +7,8 @@ import hashlib
 import os
 import re
 import subprocess
-import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,9 +79,9 @@ def test_files_have_no_rate_and_one_address_does_not_count_against_another(stack
 
 def test_this_host_is_not_limited(stack: LocalStack) -> None:
     """Many may be behind its address: whoever Docker forwards without theirs, or a proxy on the host."""
-    started = time.monotonic()
-    assert {stack.http.get("/healthz").status for _ in range(200)} == {200}
-    assert time.monotonic() - started < 20
+    with ThreadPoolExecutor(25) as people:
+        answers = list(people.map(lambda _: stack.http.get("/healthz").status, range(300)))
+    assert set(answers) == {200}
 
 
 @pytest.mark.parametrize("path", ["/i18n/setlang/", "/account/", "/write/"])

@@ -12,15 +12,15 @@ from tests.stack.containers import DockerStack
 from tests.stack.deploys import FULL
 from tests.stack.load import Load, percentile, target
 from tests.stack.local import LocalStack
+from tests.stack.rates import easy_rate
 from tests.stack.strangers import job, visiting
 
 pytestmark = pytest.mark.chaos
 
-# Each kind, at one address.
-CLIENTS = 500
-QUIET, OPENING = (15.0, 5.0) if FULL else (3.0, 2.0)
-RATE = 20
-FLOOR = 0.03
+# All at one address.
+HEADERS, BODIES, SILENT, READERS = (500, 150, 20, 400) if FULL else (500, 130, 10, 60)
+QUIET, OPENING = (15.0, 6.0) if FULL else (4.0, 3.0)
+FLOOR = 0.05
 # nginx's client_header_timeout, client_body_timeout and send_timeout, and what a loaded machine adds.
 HEADER, BODY, SEND = 10, 10, 15
 MORE = 3
@@ -41,20 +41,22 @@ def large_file(stack: LocalStack) -> str:
 
 def test_slow_clients_keep_nobody_waiting(stack: LocalStack, tmp_path: Path) -> None:
     slow = [
-        job("headers", CLIENTS, over=OPENING, seconds=STAY),
-        # Of these, an address may have so many at once as its rate of forms and its requests at once allow.
-        job("bodies", CLIENTS, "/i18n/setlang/", over=OPENING, seconds=STAY),
-        job("silent", 20, "/account/login/", over=OPENING, seconds=STAY),
-        job("readers", CLIENTS, large_file(stack), over=OPENING, seconds=STAY),
+        job("headers", HEADERS, over=OPENING, seconds=STAY),
+        job("bodies", BODIES, "/healthz", over=OPENING, seconds=STAY),
+        job("silent", SILENT, "/i18n/setlang/", "POST", over=OPENING, seconds=STAY),
+        job("readers", READERS, large_file(stack), over=OPENING, seconds=STAY),
     ]
-    with Load(target(stack.http), RATE, tmp_path) as load:
+    wanted = target(stack.http)
+    with Load(wanted, easy_rate(stack.http, wanted), tmp_path) as load:
         time.sleep(1)
         quiet = time.time()
         time.sleep(QUIET)
         with visiting(stack, *slow) as visits:
+            # Handshakes cost the processor what they cost with anybody.
+            opened = time.time()
+            time.sleep(OPENING + 1)
             started = time.time()
-            time.sleep(OPENING + 2)
-            busy = sum(worker["status"] != "idle" for worker in uwsgi.stats(stack)["workers"])
+            uwsgi.wait_until_idle(stack)
         ended = time.time()
         time.sleep(QUIET)
         end = time.time()
@@ -62,8 +64,9 @@ def test_slow_clients_keep_nobody_waiting(stack: LocalStack, tmp_path: Path) -> 
     print(report.table(2))
     _, bodies, _, _ = visits
     # What else the machine does comes and goes: the quiet before and the quiet after count together.
-    without, meanwhile = report.p99([(quiet, started), (ended, end)]), report.p99([(started, ended)])
-    print(f"p99: {1000 * without:.0f} ms without, {1000 * meanwhile:.0f} ms with {3 * CLIENTS} slow clients")
+    without, meanwhile = report.p99([(quiet, opened), (ended, end)]), report.p99([(started, ended)])
+    slowly = HEADERS + BODIES + SILENT + READERS
+    print(f"p99: {1000 * without:.0f} ms without, {1000 * meanwhile:.0f} ms with {slowly} slow clients")
     print(f"requests: {len(report.window(started, ended))} of others meanwhile, {len(report.failures())} failed")
     times = {
         name: [seconds for _, seconds in found if seconds is not None]
@@ -74,18 +77,17 @@ def test_slow_clients_keep_nobody_waiting(stack: LocalStack, tmp_path: Path) -> 
 
     assert report.failures() == []
     assert meanwhile <= 2 * without + FLOOR
-    assert busy <= 2
     # A whole header has its time, however it trickles.
-    assert len(times["headers"]) == CLIENTS
+    assert len(times["headers"]) == HEADERS
     assert max(times["headers"]) <= HEADER + MORE
-    # A body that trickles has none: an address has few of them at once.
+    # A body that trickles has none: an address has LIMIT_REQUESTS of them and of others at once.
     held = [status for status, seconds in bodies if seconds is None]
-    assert 1 <= len(held) <= 100
-    assert {status for status, seconds in bodies if seconds is not None} <= {429, 0}
+    assert 100 - SILENT <= len(held) <= 100
+    assert {status for status, seconds in bodies if seconds is not None} == {429}
     # One that does not come at all has.
-    assert len(times["silent"]) == 20
+    assert len(times["silent"]) == SILENT
     assert max(times["silent"]) <= BODY + MORE
     # An answer that nobody reads has, too.
-    assert len(times["readers"]) == (CLIENTS if FULL else 0)
+    assert len(times["readers"]) == (READERS if FULL else 0)
     assert max(times["readers"], default=0) <= SEND + MORE
     uwsgi.wait_until_idle(stack)
