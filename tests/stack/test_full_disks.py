@@ -37,6 +37,8 @@ MUCH_WAL = (
     "END LOOP; END $$"
 )
 RECOVERY_SECONDS = 30.0
+# Longer than any chance in a random picture.
+BOUNDARY = "boundary-of-the-parts-of-a-form"
 NO_ROOM = "no room for the database"
 SECRETS = (
     "secret_key", "postgres_password", "owner_password", "app_password", "admin_password", "backup_password",
@@ -60,14 +62,16 @@ class Small:
         buffer = io.BytesIO()
         Image.frombytes("RGB", (500, 400), os.urandom(600_000)).save(buffer, "PNG")
         body = (
-            f'--x\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{self.token}\r\n'
-            '--x\r\nContent-Disposition: form-data; name="file"; filename="sea.png"\r\nContent-Type: image/png\r\n\r\n'
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{self.token}\r\n'
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="sea.png"\r\nContent-Type: image/png\r\n\r\n'
         ).encode()
         headers = {
             "Cookie": f"{self.cookies}; django_language={language}", "Origin": self.client.origin, "Accept": accept,
-            "Accept-Language": language, "Content-Type": "multipart/form-data; boundary=x",
+            "Accept-Language": language, "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
         }  # fmt: skip
-        return self.client.request("POST", "/write/pictures/", body + buffer.getvalue() + b"\r\n--x--\r\n", headers)
+        return self.client.request(
+            "POST", "/write/pictures/", body + buffer.getvalue() + f"\r\n--{BOUNDARY}--\r\n".encode(), headers
+        )
 
     def files(self) -> set[str]:
         """The files of the pictures."""
@@ -201,6 +205,7 @@ def test_a_full_disk_of_the_pictures_is_said_in_the_form_and_leaves_nothing_behi
             assert answer.status == 422
             assert words in answer.text
         told = small.send_picture(accept="application/json")
+        assert told.status == 422, told.text
         assert "has no room" in json.loads(told.text)["error"]
         # What is there is shown, and everything else goes on.
         assert small.client.get(f"/media/{shown}").status == 200
