@@ -101,9 +101,9 @@ def named(title: str) -> str:
     return next((command for text, command in TITLES.items() if title.startswith(text)), title)
 
 
-def those(stack: LocalStack, kind: Kind) -> list[Process]:
-    """The processes of a kind that live now, the oldest first."""
-    fitting = [item for item in listing(stack, kind.service) if kind.text in item.title]
+def of_kind(processes: list[Process], kind: Kind) -> list[Process]:
+    """Those of a kind among the processes of its service, the oldest first."""
+    fitting = [item for item in processes if kind.text in item.title]
     numbers = {item.pid for item in fitting}
     return sorted(
         (item for item in fitting if (item.parent in numbers) is kind.below),
@@ -113,7 +113,7 @@ def those(stack: LocalStack, kind: Kind) -> list[Process]:
 
 def oldest(stack: LocalStack, kind: Kind) -> Process:
     """The process of a kind that lives longest. Raises AssertionError when there is none."""
-    found = those(stack, kind)
+    found = of_kind(listing(stack, kind.service), kind)
     assert found, f"there is no {kind.text} in {kind.service}"
     return found[0]
 
@@ -128,9 +128,10 @@ def send(stack: LocalStack, service: str, process: Process, number: signal.Signa
         stack.execute(service, "bash", "-c", f"kill -{int(number)} {process.pid}")
 
 
-def counted(stack: LocalStack) -> dict[str, int]:
+def counted(stack: LocalStack) -> dict[Kind, int]:
     """How many of each kind there are, where the number stands."""
-    return {f"{kind.service}: {kind.text}{'below' if kind.below else ''}": len(those(stack, kind)) for kind in STANDING}
+    processes = {service: listing(stack, service) for service in SERVICES}
+    return {kind: len(of_kind(processes[kind.service], kind)) for kind in STANDING}
 
 
 def everything(stack: LocalStack) -> dict[int, str]:

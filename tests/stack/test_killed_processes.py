@@ -22,7 +22,7 @@ from tests.stack.local import LocalStack, wait_for
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 600)]
 
-ROUNDS, QUIET_SECONDS = (3, 10.0) if FULL else (1, 1.5)
+ROUNDS, QUIET_SECONDS = (3, 10.0) if FULL else (1, 1.0)
 # Requests a second: what two busy cores answer with ease.
 RATE = 15.0
 # Enough to find the worker with one of them in hand.
@@ -100,7 +100,7 @@ def is_quick(stack: LocalStack) -> bool:
     return stack.http.get("/").status == 200 and time.monotonic() - started < 1
 
 
-def healthy(stack: LocalStack, standing: dict[str, int]) -> bool:
+def healthy(stack: LocalStack, standing: dict[Kind, int]) -> bool:
     """Whether all is there that was there before, each as often, and the site is ready."""
     return is_ready(stack) and killing.counted(stack) == standing
 
@@ -183,7 +183,7 @@ def test_what_is_killed_comes_back_by_itself_and_nothing_is_lost(stack: LocalSta
     print(f"requests: {len(report.samples)}, comments acknowledged: {len(comments)}, drafts: {len(drafts)}, lost: 0")
     wait_for(lambda: stack.psql(UNFINISHED) == "0", 60, "every task is done")
     assert stack.psql(FAILED) == failed_before
-    assert "is queued again: its worker is gone" in stack.logs()
+    assert "is queued again: its worker" in stack.logs()
     assert stack.psql(AMCHECK).split()[-1] == "0"
     assert killing.sockets(stack) == chaos.socket
     if isinstance(stack, DockerStack):

@@ -70,25 +70,32 @@ def is_idempotent(task_path: str) -> bool:
 
 
 def take_up(own_id: str) -> int:
-    """Queue again, or mark as failed, what workers other than `own_id` died with; returns how many tasks."""
+    """Queue again, or mark as failed, what other workers died with; returns how many tasks.
+
+    Likewise what the worker `own_id`, which has none in hand now, lost: the database went away before it could note the
+    end of a task.
+    """
     taken = 0
     with transaction.atomic(), connection.cursor() as cursor:
         running = DBTaskResult.objects.filter(status=TaskResultStatus.RUNNING).select_for_update(skip_locked=True)
         for result in running:
             worker = result.worker_ids[-1] if result.worker_ids else ""
-            if worker == own_id:
-                continue
-            # It is let go with the transaction.
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [KEY, worker])
-            if not cursor.fetchone()[0]:
-                continue
+            if worker != own_id:
+                # It is let go with the transaction.
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [KEY, worker])
+                if not cursor.fetchone()[0]:
+                    continue
             taken += 1
             if is_idempotent(result.task_path):
                 result.status, result.started_at = TaskResultStatus.READY, None
-                logger.warning("task %s (%s) is queued again: its worker is gone", result.pk, result.task_path)
+                logger.warning(
+                    "task %s (%s) is queued again: its worker or the database was gone", result.pk, result.task_path
+                )
             else:
                 result.status, result.finished_at = TaskResultStatus.FAILED, timezone.now()
-                result.traceback = "The worker ended with this task in hand; it is not marked as idempotent."
-                logger.error("task %s (%s) is lost: its worker is gone", result.pk, result.task_path)
+                result.traceback = (
+                    "The worker or the database ended with this task in hand; it is not marked as idempotent."
+                )
+                logger.error("task %s (%s) is lost: its worker or the database was gone", result.pk, result.task_path)
             result.save(update_fields=["status", "started_at", "finished_at", "traceback"])
     return taken

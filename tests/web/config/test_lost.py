@@ -63,6 +63,19 @@ def test_a_task_that_must_not_be_done_twice_is_marked_as_failed() -> None:
     assert take_up("another") == 0
 
 
+def test_a_task_whose_end_could_not_be_noted_is_queued_again_by_its_own_worker() -> None:
+    """The database went away in the middle, and the worker is the same afterwards."""
+    queued.note_again.enqueue("in hand")
+    in_the_hand_of("living")
+    living = Alive("living")
+    living.hold()
+    try:
+        assert take_up("living") == 1
+        assert DBTaskResult.objects.get().status == "READY"
+    finally:
+        living.end()
+
+
 def test_a_worker_that_lost_its_connection_holds_its_lock_again() -> None:
     queued.note_again.enqueue("in hand")
     in_the_hand_of("living")
