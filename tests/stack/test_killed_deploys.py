@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.stack.containers import docker
 from tests.stack.deploys import FULL, STEPS, Deploys, interrupted, no_failures
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
@@ -39,3 +40,22 @@ def test_ctrl_c_leaves_the_release_that_served(deploys: Deploys, step: str) -> N
     assert deploys.serving() == before
     assert deploys.leftovers() == {}
     no_failures(load.measured())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("step", ["healthy", "smoke"])
+def test_a_reboot_in_the_middle_loses_nothing(deploys: Deploys, step: str) -> None:
+    """Everything ends at once and Docker starts it again, as it does after a power cut."""
+    before, release = deploys.serving(), deploys.derive({})
+    killed = interrupted(deploys, release, step, signal.SIGKILL)
+    killed.communicate(timeout=30)
+    label = f"label=com.docker.compose.project={deploys.stack.project}"
+    running = docker("ps", "--quiet", "--filter", label).split()
+    docker("kill", *running)
+    docker("start", *running)
+    wait_for(lambda: deploys.stack.http.get("/readyz").status == 200, 90, "the site is back")
+    assert deploys.serving() in (before, release)
+    done = deploys.run("deploy", release)
+    assert done.returncode == 0, done.stderr
+    assert deploys.serving() == release
+    assert deploys.leftovers() == {}
