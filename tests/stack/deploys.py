@@ -138,6 +138,13 @@ class Deploys:
         """Which release answers through the proxy."""
         return str(json.loads(self.stack.http.get("/readyz").text)["release"])
 
+    def answers(self) -> bool:
+        """Whether the site answers through the proxy."""
+        try:
+            return self.stack.http.get("/readyz").status == 200
+        except OSError:
+            return False
+
     def leftovers(self) -> dict[str, list[str]]:
         """What a deploy must not leave: second containers, one-off containers, held generations."""
         label = f"label=com.docker.compose.project={self.stack.project}"

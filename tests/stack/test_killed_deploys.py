@@ -8,6 +8,7 @@ import pytest
 
 from tests.stack.containers import docker
 from tests.stack.deploys import FULL, STEPS, Deploys, interrupted, no_failures
+from tests.stack.local import wait_for
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
 
@@ -53,7 +54,7 @@ def test_a_reboot_in_the_middle_loses_nothing(deploys: Deploys, step: str) -> No
     running = docker("ps", "--quiet", "--filter", label).split()
     docker("kill", *running)
     docker("start", *running)
-    wait_for(lambda: deploys.stack.http.get("/readyz").status == 200, 90, "the site is back")
+    wait_for(deploys.answers, 90, "the site is back")
     assert deploys.serving() in (before, release)
     done = deploys.run("deploy", release)
     assert done.returncode == 0, done.stderr
