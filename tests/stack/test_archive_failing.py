@@ -8,7 +8,7 @@ from tests.stack.backups import ALERT_SECONDS, BackedUpStack
 from tests.stack.containers import RELEASE, docker
 from tests.stack.local import wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 def archived(stack: BackedUpStack) -> str:

@@ -14,7 +14,7 @@ from tests.stack.backups import BackedUpStack
 from tests.stack.containers import docker
 from tests.stack.local import wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.timeout(900)]
 
 ROWS = "SELECT count(*) || ' ' || md5(string_agg(md5(c::text), '' ORDER BY id)) FROM blog_comment c"
 

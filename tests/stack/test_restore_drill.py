@@ -9,7 +9,7 @@ import pytest
 from tests.stack.backups import BackedUpStack
 from tests.stack.containers import docker
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 def started(stack: BackedUpStack) -> list[str]:
