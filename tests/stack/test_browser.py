@@ -279,6 +279,17 @@ def test_a_text_outlives_the_session_and_a_site_that_does_not_answer(browser: Br
         page.locator("#messages .message", has_text="Nothing is lost").wait_for()
         assert page.locator("#comment-body").input_value() == "many words"
 
+        # A page of nginx's own, for a limit or an application that is away; of its status Chromium would complain.
+        title = page.title()
+        page.evaluate("document.getElementById('messages').replaceChildren()")
+        own = {"Content-Type": "text/html", "HX-Reswap": "none"}
+        refused = "<!doctype html><title>too often</title><main id=main><p>too often</p></main>"
+        page.route("**/comments/**", lambda route: route.fulfill(status=200, headers=own, body=refused))
+        page.locator("#comment-form button").first.click()
+        page.locator("#messages .message", has_text="Nothing is lost").wait_for()
+        assert page.locator("#comment-body").input_value() == "many words"
+        assert page.title() == title
+
     journey(browser, stack, steps)
 
 
