@@ -61,17 +61,17 @@ class Small:
         """Send a picture of about 0.5 MB by the form of pictures."""
         buffer = io.BytesIO()
         Image.frombytes("RGB", (500, 400), os.urandom(600_000)).save(buffer, "PNG")
+        start = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
         body = (
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{self.token}\r\n'
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="sea.png"\r\nContent-Type: image/png\r\n\r\n'
+            f'{start}"csrfmiddlewaretoken"\r\n\r\n{self.token}\r\n'
+            f'{start}"file"; filename="sea.png"\r\nContent-Type: image/png\r\n\r\n'
         ).encode()
+        body += buffer.getvalue() + f"\r\n--{BOUNDARY}--\r\n".encode()
         headers = {
             "Cookie": f"{self.cookies}; django_language={language}", "Origin": self.client.origin, "Accept": accept,
             "Accept-Language": language, "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
         }  # fmt: skip
-        return self.client.request(
-            "POST", "/write/pictures/", body + buffer.getvalue() + f"\r\n--{BOUNDARY}--\r\n".encode(), headers
-        )
+        return self.client.request("POST", "/write/pictures/", body, headers)
 
     def files(self) -> set[str]:
         """The files of the pictures."""
