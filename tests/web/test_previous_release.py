@@ -21,6 +21,8 @@ from tests.database import ENVIRONMENT
 ROOT = Path(__file__).resolve().parents[2]
 # What readers and writers do, and not what a test says of the schema itself.
 SUITE = ("tests/web/blog/test_pages.py", "tests/web/blog/test_desk.py", "tests/web/config/test_health.py")
+# They count the statements, or take the newest migration for one that their code knows.
+LEFT_OUT = "not queries and not test_readyz_names_a_migration"
 MIGRATIONS = ":(glob)services/web/*/migrations/*.py"
 # A plugin of pytest in the older tree: its database is migrated by today's code.
 NEWEST_SCHEMA = """
@@ -78,7 +80,7 @@ def test_the_release_before_works_on_the_newest_schema(tmp_path: Path) -> None:
             "-q",
             "-x",
             "-k",
-            "not queries",
+            LEFT_OUT,
             "-p",
             "no:cacheprovider",
             "-p",
