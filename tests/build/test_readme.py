@@ -27,4 +27,4 @@ def test_every_folder_is_in_the_readme(name: str) -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     folders = {line.split("/")[0] for line in listed.splitlines() if "/" in line and not line.startswith(".")} - COMMON
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert [folder for folder in sorted(folders) if f"\n{folder}/ " not in text] == []
+    assert [folder for folder in sorted(folders) if f"\n{folder}/" not in text] == []
