@@ -80,7 +80,7 @@ def picture() -> bytes:
     return written.getvalue()
 
 
-@pytest.mark.parametrize("share", [0.01, 0.6, 0.999])
+@pytest.mark.parametrize("share", [0.6, 0.999])
 def test_an_upload_that_is_cut_leaves_nothing(stack: LocalStack, share: float) -> None:
     cookies, token = logged_in(stack.http, "admin", stack.admin_password())
     rows = "SELECT count(*), coalesce(max(id), 0) FROM uploads_picture"
@@ -136,9 +136,8 @@ def test_a_body_that_no_view_reads_has_a_clear_answer_each_time(stack: LocalStac
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     body = b"x=" + b"a" * size
     statuses = [stack.http.request("POST", path, body, headers).status for _ in range(ANSWERS)]
-    print(
-        f"requests: {len(statuses)} with {size} bytes that nobody reads, {sum(status >= 500 for status in statuses)} without a clear answer"
-    )
+    unclear = sum(status >= 500 for status in statuses)
+    print(f"requests: {len(statuses)} with {size} bytes that nobody reads, {unclear} without a clear answer")
     assert set(statuses) <= {403, 405}
 
 

@@ -27,7 +27,7 @@ from tests.stack.test_http import stylesheet
 
 pytestmark = pytest.mark.chaos
 
-QUIET, FROZEN, AFTER = (10.0, 20.0, 10.0) if FULL else (3.0, 6.0, 3.0)
+QUIET, FROZEN, AFTER = (10.0, 20.0, 10.0) if FULL else (3.0, 6.0, 2.0)
 # Until the first request is answered: its patience (1 s) and the wait for a sign of life (2 s) of config.circuit, and
 # the queue behind it. Then every answer is there at once, but for the one a second that looks again, for 2 s.
 BOUND = 4.5

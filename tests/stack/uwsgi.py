@@ -47,8 +47,11 @@ def processes(stack: LocalStack) -> tuple[int, list[int]]:
     return told["pid"], sorted(worker["pid"] for worker in told["workers"])
 
 
-def wait_until_idle(stack: LocalStack, timeout: float = 10) -> None:
+def statuses(stack: LocalStack) -> list[str]:
+    """What each worker does: idle, busy, or on its way from or to its end."""
+    return [worker["status"] for worker in stats(stack)["workers"]]
+
+
+def wait_until_idle(stack: LocalStack, timeout: float = 20) -> None:
     """Wait until no worker has a request in hand. Raises AssertionError when one keeps its own."""
-    wait_for(
-        lambda: {worker["status"] for worker in stats(stack)["workers"]} == {"idle"}, timeout, "every worker is idle"
-    )
+    wait_for(lambda: set(statuses(stack)) == {"idle"}, timeout, "every worker is idle")
