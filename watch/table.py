@@ -42,7 +42,8 @@ def db(numbers: Numbers) -> str:
 
 def proxy(numbers: Numbers) -> str:
     """Connections, ports, the certificate."""
-    text = f"{known(numbers['connections'])} connections"
+    count = known(numbers["connections"])
+    text = f"{count} connection{'' if count == '1' else 's'}"
     if numbers.get("ports"):
         text += f", ports {' '.join(map(str, numbers['ports']))}"
     if "certificate_ends" in numbers:
