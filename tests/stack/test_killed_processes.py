@@ -115,7 +115,7 @@ def easy_rate(stack: LocalStack) -> float:
         started = time.monotonic()
         assert stack.http.get("/").status == 200
         times.append(time.monotonic() - started)
-    return max(4.0, min(RATE, 0.25 * 2 * len(times) / sum(times)))
+    return max(6.0, min(RATE, 0.25 * 2 * len(times) / sum(times)))
 
 
 def healthy(stack: LocalStack, standing: dict[Kind, int]) -> bool:
@@ -177,7 +177,7 @@ def test_what_is_killed_comes_back_by_itself_and_nothing_is_lost(stack: LocalSta
     chaos = Chaos(stack)
     failed_before = stack.psql(FAILED)
     commented = [int(number) for number in stack.psql(COMMENTED).split(",")]
-    wanted = target(Client(stack.url), "admin", stack.admin_password(), 0.2, commented)
+    wanted = target(Client(stack.url), "admin", stack.admin_password(), 0.4, commented)
     stack.manage("shell", "--no-imports", "-c", f"'{TASKS}'")
     with Load(wanted, easy_rate(stack), tmp_path) as load:
         for _ in range(ROUNDS):
