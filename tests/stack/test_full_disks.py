@@ -238,6 +238,11 @@ def archived(stack: LocalStack) -> str:
     return stack.psql("SELECT last_archived_wal FROM pg_stat_archiver")
 
 
+def said_of(stack: BackedUpStack) -> str:
+    """What the health check of the backups has said of late."""
+    return str(stack.inspect("backup")["State"]["Health"]["Log"])
+
+
 # The local engine has no backups.
 @pytest.mark.parametrize("small", ["docker"], indirect=True)
 def test_a_full_disk_of_the_backups_is_seen_and_what_waited_is_archived_when_there_is_room(small: Small) -> None:
@@ -249,9 +254,9 @@ def test_a_full_disk_of_the_backups_is_seen_and_what_waited_is_archived_when_the
         stack.psql("CREATE TABLE during_failure AS SELECT generate_series(1, 1000)")
         segment = stack.psql("SELECT pg_walfile_name(pg_switch_wal())")
         stack.wait_for_health("backup", "unhealthy", 60)
-        said = str(stack.inspect("backup")["State"]["Health"]["Log"])
-        assert "WAL has waited" in said
-        assert "No space left on device" in said
+        # The reason comes with the next try.
+        wait_for(lambda: "No space left on device" in said_of(stack), 60, "the health check says why")
+        assert "WAL has waited" in said_of(stack)
         assert "failing for" in stack.verb("backups")
         assert stack.health("db") == "healthy"
         assert small.is_ready()
