@@ -16,10 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from deploy import proxy, smoke
+from deploy import proxy
 from deploy.engine import Container, Engine, docker, last_line, reason, run
 from deploy.progress import DeployError, paint, say, step
 from deploy.records import FAILED, PREPARING, ROLLED_BACK, SERVED, SERVING, Records, Release
+from deploy.smoke import Site
 
 # What starts beside the release that serves gets what that leaves over.
 LOW_SHARES, FULL_SHARES = "256", "1024"
@@ -45,9 +46,10 @@ class Deployment:
     def __init__(self, engine: Engine, records: Records) -> None:
         self.engine = engine
         self.records = records
-        self.host = os.environ["ALLOWED_HOSTS"].split(",")[0]
-        ports = [item.ports.get("8443/tcp") for item in engine.containers("proxy")]
-        self.port = int((ports and ports[0]) or os.environ["HTTPS_PORT"])
+        bound = [item.ports.get("8443/tcp") for item in engine.containers("proxy")]
+        address, port = (bound and bound[0]) or (os.environ.get("BIND", ""), os.environ["HTTPS_PORT"])
+        host = os.environ["ALLOWED_HOSTS"].split(",")[0]
+        self.site = Site(host, "127.0.0.1" if address in ("", "0.0.0.0") else address, int(port))  # noqa: S104
         self.patience = float(os.environ.get("HEALTHY_SECONDS") or "120")
         self.entry: Release | None = None
         self.started = time.monotonic()
@@ -149,7 +151,7 @@ class Deployment:
             item.generation == serving.generation and item.status == SERVING for item in self.records.releases
         )
         older = [item for item in self.webs() if item.generation < serving.generation]
-        if older and (hand_back or (not confirmed and smoke.problem_lasting(self.host, self.port, serving.release))):
+        if older and (hand_back or (not confirmed and self.site.problem_lasting(serving.release))):
             self.engine.serve(older[0], "take", older[0].socket, str(serving.generation))
             serving = older[0]
         elif self.published(self.webs()) != serving.socket:
@@ -232,7 +234,7 @@ class Deployment:
                 self.engine.serve(new["web"], "take", new["web"].socket)
                 self.taken = time.monotonic() - self.started
             with self.step("smoke", "Smoke test through the proxy"):
-                if found := smoke.problem_lasting(self.host, self.port, release):
+                if found := self.site.problem_lasting(release):
                     raise DeployError(f"the smoke test failed: {found}")
             if rollback:
                 before.status = ROLLED_BACK
@@ -404,7 +406,7 @@ class Deployment:
             return
         environment = {"RELEASE": release, "GENERATION": str(generation), "PROXY_RELEASE": release}
         with self.step("proxy", "nginx, replaced by another image") as notes:
-            gap = proxy.replace(self.engine, old, environment, self.host, self.port)
+            gap = proxy.replace(self.engine, old, environment, self.site)
             notes.append(f"nobody listened for {gap:.2f} s")
 
     def forget_images(self) -> None:

@@ -92,7 +92,8 @@ class Container:
     health: str
     environment: dict[str, str]
     created: str
-    ports: dict[str, str]
+    # Address (empty: all) and port of the host, by the port inside.
+    ports: dict[str, tuple[str, str]]
 
     @property
     def generation(self) -> int:
@@ -127,7 +128,7 @@ def container(found: dict[str, Any]) -> Container:
         environment=dict(item.partition("=")[::2] for item in found["Config"]["Env"] or []),
         created=found["Created"],
         ports={
-            inside: bound[0]["HostPort"]
+            inside: (bound[0]["HostIp"], bound[0]["HostPort"])
             for inside, bound in (found["HostConfig"]["PortBindings"] or {}).items()
             if bound
         },

@@ -16,9 +16,9 @@ import threading
 import time
 from typing import Any
 
-from deploy import smoke
 from deploy.engine import ROOT, Container, Engine, docker, reason, run
 from deploy.progress import DeployError
+from deploy.smoke import Site
 
 # What is in hand when nginx is replaced has this many seconds to be finished.
 IN_HAND_SECONDS = "1"
@@ -29,8 +29,8 @@ WHERE = "/opt/proxy"
 class Gap:
     """Asks the site again and again for the length of a `with` block; `seconds`: the longest time without an answer."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.host, self.port = host, port
+    def __init__(self, site: Site) -> None:
+        self.site = site
         self.seconds = 0.0
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
@@ -41,7 +41,7 @@ class Gap:
         deadline = float("inf")
         while True:
             try:
-                smoke.get(self.host, self.port, "/favicon.ico", timeout=0.5)
+                self.site.get("/favicon.ico", timeout=0.5)
                 now = time.monotonic()
                 if failed:
                     self.seconds = max(self.seconds, now - answered)
@@ -153,7 +153,7 @@ def check(engine: Engine, environment: dict[str, str]) -> None:
         raise DeployError(f"nginx refuses the new configuration: {reason(done.stderr)}", done.stderr)
 
 
-def replace(engine: Engine, old: Container, environment: dict[str, str], host: str, port: int) -> float:
+def replace(engine: Engine, old: Container, environment: dict[str, str], site: Site) -> float:
     """Put a container of the new image in the place of the old one; the gap in seconds. Raises DeployError.
 
     One that does not start is removed, and the old one started again.
@@ -166,10 +166,10 @@ def replace(engine: Engine, old: Container, environment: dict[str, str], host: s
     new = engine.containers("proxy")[0]
     if made.returncode or new.id == old.id:
         raise DeployError(f"Compose makes no container of the new nginx: {reason(made.stderr)}", made.stderr)
-    with Gap(host, port) as gap:
+    with Gap(site) as gap:
         run("docker", "stop", "--time", IN_HAND_SECONDS, old.id)
         started = run("docker", "start", new.id)
-        problem = reason(started.stderr) if started.returncode else smoke_of(host, port)
+        problem = reason(started.stderr) if started.returncode else smoke_of(site)
         if problem:
             logs = engine.logs(new)
             engine.remove([new])
@@ -180,12 +180,12 @@ def replace(engine: Engine, old: Container, environment: dict[str, str], host: s
     return gap.seconds
 
 
-def smoke_of(host: str, port: int, seconds: float = 10.0) -> str:
+def smoke_of(site: Site, seconds: float = 10.0) -> str:
     """Wait until nginx answers; what is wrong when it does not."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            smoke.get(host, port, "/favicon.ico", timeout=1)
+            site.get("/favicon.ico", timeout=1)
             return ""
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline:

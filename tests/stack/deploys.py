@@ -192,7 +192,8 @@ class Deploys:
 @pytest.fixture(scope="session")
 def deploys(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Deploys]:
     """The stack of the scenarios of deploys."""
-    stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("deploys")), "prod", HEALTHY_SECONDS="60")
+    settings = {"HEALTHY_SECONDS": "60", "BIND": "127.0.0.1"}
+    stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("deploys")), "prod", **settings)
     made = Deploys(stack, tmp_path_factory.mktemp("releases"))
     try:
         stack.start()

@@ -53,6 +53,7 @@ def things(stack: DockerStack) -> str:
         ("dev", {"PORT": "0"}, "PORT=0 is not a port"),
         ("dev", {"PORT": "80; rm"}, "PORT=80; rm is not a port"),
         ("dev", {"BIND": "everywhere"}, "BIND=everywhere is not an IPv4 address"),
+        ("prod", {"BIND": "::1"}, "BIND=::1 is not an IPv4 address"),
         ("dev", {"PROJECT": "Slipway!"}, "PROJECT=Slipway! is no name of a Compose project"),
     ],
 )

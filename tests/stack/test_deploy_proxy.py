@@ -75,6 +75,8 @@ def test_another_image_has_one_short_gap(deploys: Deploys) -> None:
     failed = [sample.at for sample in report.failures()]
     assert not failed or max(failed) - min(failed) < GAP
     assert deploys.stack.container("proxy") != proxy
+    bound = deploys.stack.inspect("proxy")["HostConfig"]["PortBindings"]["8443/tcp"]
+    assert bound == [{"HostIp": "127.0.0.1", "HostPort": str(deploys.stack.port)}]
     assert deploys.leftovers() == {}
 
 
