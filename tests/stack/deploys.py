@@ -24,6 +24,8 @@ from tests.stack.load import Load, Report, lost_rows, target
 from tests.stack.local import copy_checkout
 
 FULL = os.environ.get("CHAOS") == "full"
+# How far beyond its bound a time may be. In the short form few requests make a p99, and the machine may do other work.
+SLACK = 1 if FULL else 3
 # Of what two processes can do at most; above half of it the queue would be measured, not the deploy.
 SHARE_OF_CAPACITY = 0.25
 STEPS = ("preflight", "release", "start", "healthy", "warm", "hand-over", "smoke", "drain")
