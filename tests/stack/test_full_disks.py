@@ -88,6 +88,8 @@ class Small:
 def on_docker(checkout: Path, made: list[Disk], directory: Path) -> Small:
     """A stack in containers with three of its volumes on small disks."""
     stack = BackedUpStack(checkout)
+    # Each switch is a segment of 16 MB, which stays until the next checkpoint.
+    stack.environment["ARCHIVE_TIMEOUT"] = "60"
     # None is made for a volume that is there already.
     stack.secret("").mkdir(mode=0o700, parents=True)
     for name in SECRETS:
