@@ -141,8 +141,10 @@ backrest_files() {
 # note NAME: standard input becomes a file of the state, at once or not at all.
 note() {
   mkdir -p "$STATE"
-  cat >"$STATE/$1.$$"
-  mv "$STATE/$1.$$" "$STATE/$1"
+  if ! cat >"$STATE/$1.$$" || ! mv "$STATE/$1.$$" "$STATE/$1"; then
+    rm -f "$STATE/$1.$$"
+    return 1
+  fi
 }
 
 # The labels of the backups there are, oldest first; "F" in one is a full one, "D" and "I" at the end the other kinds.
