@@ -71,6 +71,8 @@ def test_what_has_to_wait_is_started_when_it_need_not_and_says_so_once(
     stop = threading.Event()
     waiting.start()
     assert waiting.process
+    # Or it would be dead before it has noted that it was started.
+    wait_for(lambda: starts(tmp_path) == 1, 10, "it is started")
     waiting.process.kill()
     watcher = threading.Thread(target=processes.watch, args=([waiting], stop, waiting.log, lambda: None))
     watcher.start()
