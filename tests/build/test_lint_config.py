@@ -137,7 +137,7 @@ def test_mypy_wants_types_everywhere(checkout: Path) -> None:
     settings = checkout / "services" / "web" / "config" / "settings.py"
     settings.parent.mkdir(parents=True)
     settings.write_text('"""Settings."""\n\nSECRET_KEY = "x"\n', encoding="utf-8")
-    for folder in ("backup", "deploy", "images", "local", "services/web/blog", "tests"):
+    for folder in ("backup", "deploy", "images", "local", "services/web/blog", "tests", "watch"):
         (checkout / folder).mkdir()
         (checkout / folder / "x.py").write_text('"""A module."""\n\n\ndef f(x):\n    return x\n', encoding="utf-8")
     answer = lint(checkout, "--tool", "mypy")
@@ -149,6 +149,7 @@ def test_mypy_wants_types_everywhere(checkout: Path) -> None:
         "local/x.py",
         "services/web/blog/x.py",
         "tests/x.py",
+        "watch/x.py",
     }
 
 
