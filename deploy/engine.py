@@ -158,7 +158,8 @@ class Engine:
         options = [part for item in filters for part in ("--filter", f"label={LABEL}.{item}")]
         ids = docker("ps", "--all", "--quiet", "--no-trunc", *options).split()
         # One that is gone by now is not among the answers.
-        found = map(container, json.loads(run("docker", "container", "inspect", *ids).stdout)) if ids else []
+        text = run("docker", "container", "inspect", *ids).stdout if ids else ""
+        found = map(container, json.loads(text or "[]"))
         return sorted(found, key=lambda item: (item.generation, item.created), reverse=True)
 
     def inspect(self, identity: str) -> Container | None:

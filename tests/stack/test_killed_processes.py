@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack import killing
-from tests.stack.containers import DockerStack
+from tests.stack.containers import UNFINISHED, DockerStack
 from tests.stack.deploys import FULL
 from tests.stack.http import Client
 from tests.stack.killing import Kind
@@ -32,7 +32,6 @@ AGAIN = (
     "UPDATE django_tasks_database_dbtaskresult SET status = 'READY', started_at = NULL, finished_at = NULL "
     "WHERE task_path = 'blog.tasks.reindex'"
 )
-UNFINISHED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
 FAILED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status = 'FAILED'"
 COMMENTED = "SELECT string_agg(id::text, ',') FROM blog_article WHERE status = 'published' AND comment_policy = 'open'"
 # Of what the load does as one person from one address.
