@@ -96,13 +96,23 @@ remove_carriers() {
   done
 }
 
+# Runs a command to its end, Ctrl-C or not: of a container whose making is cut off nobody knows whether it will be.
+uncut() {
+  (
+    trap '' INT TERM
+    set -m
+    "$@" &
+    wait "$!"
+  )
+}
+
 # deliver VOLUME IMAGE UID:GID SECRET...: put copies of the secrets into a volume of the project, nothing else in it.
 deliver() {
   local volume=$1 image=$2 owner=$3 carrier
   shift 3
   docker volume create --label "com.docker.compose.project=$PROJECT" --label "com.docker.compose.volume=$volume" \
     "${PROJECT}_$volume" >/dev/null
-  carrier=$(docker create --network none --volume "${PROJECT}_$volume:/run/secrets" \
+  carrier=$(uncut docker create --network none --volume "${PROJECT}_$volume:/run/secrets" \
     --label "slipway.carrier=$PROJECT" "$image" true)
   tar -C "$(secrets_directory)" --owner="${owner%:*}" --group="${owner#*:}" --numeric-owner --mode=0400 -c "$@" |
     docker cp --quiet - "$carrier:/run/secrets" || {

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,6 +131,10 @@ class LocalStack:
     def logs(self) -> str:
         """The whole log of all parts."""
         return (self.checkout / ".local/log/stack.log").read_text()
+
+    def logged_since(self, before: str) -> list[str]:
+        """The lines that the log has now and had not when it was `before`; a container's stand in the midst of it."""
+        return list((Counter(self.logs().splitlines()) - Counter(before.splitlines())).elements())
 
     def manage(self, *arguments: str) -> str:
         """Run a management command; returns what it printed."""

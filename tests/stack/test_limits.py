@@ -169,11 +169,14 @@ def test_the_limits_can_be_lifted_and_networks_left_out(tmp_path: Path) -> None:
     assert unlimited == ["192.0.2.7 0;", "10.0.0.0/8 0;", "2001:db8::/32 0;"]
 
 
-def test_the_pages_of_errors_look_the_same() -> None:
-    pages = sorted((ROOT / "services/proxy/errors").glob("*.html"))
-    assert len(pages) == 4
-    styles = {re.search("<style>(.*)</style>", page.read_text(), re.DOTALL)[1] for page in pages}  # type: ignore[index]
-    assert len(styles) == 1
-    for page in pages:
-        assert 'lang="zh-Hans"' in page.read_text()
-        assert page.name in (ROOT / "services/proxy/errors.conf").read_text()
+def test_the_pages_of_errors_look_the_same(tmp_path: Path) -> None:
+    done = rendered(tmp_path)
+    assert done.returncode == 0, done.stderr
+    pages = {page.name: page.read_text() for page in (tmp_path / "run/conf/errors").glob("*.html")}
+    named = re.findall(r"/\.errors/(\w+\.html);", (ROOT / "services/proxy/errors.conf").read_text())
+    assert set(pages) == set(named)
+    assert len({re.search("<style>(.*)</style>", page, re.DOTALL)[1] for page in pages.values()}) == 1  # type: ignore[index]
+    assert len({re.search("<title>(.*)</title>", page)[1] for page in pages.values()}) == len(pages)  # type: ignore[index]
+    for page in pages.values():
+        assert 'lang="zh-Hans"' in page
+        assert "${" not in page
