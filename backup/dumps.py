@@ -15,6 +15,7 @@ from pathlib import Path
 from backup.restoring import heed_signals
 from backup.site import ROOT, BackupError, docker, last_line
 from backup.steps import step
+from deploy.labels import options
 
 DATABASE, IMPORTED, BEFORE = "slipway", "slipway_imported", "slipway_before_import"
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'slipway'"
@@ -160,14 +161,8 @@ def import_(server: Server, file: Path, force: bool) -> None:
 
 def project_container(service: str) -> list[str]:
     """The containers that run of a service of the stack that is meant: PROJECT's, or the one of this checkout."""
-    filters = [
-        f"label=com.docker.compose.project.working_dir={ROOT / 'compose'}",
-        f"label=com.docker.compose.service={service}",
-    ]
-    if os.environ.get("PROJECT"):
-        filters.append(f"label=com.docker.compose.project={os.environ['PROJECT']}")
-    filters.append("label=com.docker.compose.oneoff=False")
-    return docker("ps", "--quiet", *(part for item in filters for part in ("--filter", item))).split()
+    chosen = options(os.environ.get("PROJECT", ""), service, directory=str(ROOT / "compose"))
+    return docker("ps", "--quiet", *chosen).split()
 
 
 @contextlib.contextmanager

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.labels import options
+
 ROOT = Path(__file__).resolve().parents[1]
 DATABASE_USER = "10003:10003"
 WEB_USER = "10001:10010"
@@ -59,9 +61,8 @@ class Site:
 
     def containers(self, service: str, *, running: bool = False) -> list[str]:
         """The ids of a service's containers, the newest first."""
-        labels = (f"project={self.project}", f"service={service}", "oneoff=False")
-        filters = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
-        return docker("ps", *([] if running else ["--all"]), "--quiet", "--no-trunc", *filters).split()
+        which = [] if running else ["--all"]
+        return docker("ps", *which, "--quiet", "--no-trunc", *options(self.project, service)).split()
 
     def running(self, service: str) -> str | None:
         """The container of a service that runs; None when none does."""

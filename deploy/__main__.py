@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         deployment = Deployment(Engine(os.environ["PROJECT"]), records)
         match arguments:
             case ["deploy"]:
-                os.nice(5)
+                os.nice(10)
                 deployment.deploy(os.environ["RELEASE"])
             case ["rollback"]:
                 deployment.rollback()

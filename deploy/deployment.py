@@ -23,7 +23,7 @@ from deploy.records import FAILED, PREPARING, ROLLED_BACK, SERVED, SERVING, Reco
 from deploy.smoke import Site
 
 # What starts beside the release that serves gets what that leaves over.
-LOW_SHARES, FULL_SHARES = "256", "1024"
+LOW_SHARES, FULL_SHARES = "128", "1024"
 # The longest a request may take is the harakiri of 30 s.
 DRAIN_SECONDS = "32"
 WARMED = ("/", "/search/?q=a", "/feed.atom", "/sitemap.xml", "/account/login/")
@@ -289,7 +289,10 @@ class Deployment:
             say("·", "PostgreSQL stays as it is (DB=1 replaces it: it restarts, for some seconds pages answer 503)")
             return
         with self.step("database", "PostgreSQL, replaced: it restarts"):
-            self.up(("db",), {**environment, "DB_RELEASE": environment["RELEASE"]}, "--wait", "--wait-timeout", "600")
+            # The backups' container is of the same image, and takes the last WAL of the one that stops.
+            for service in ("db", "backup"):
+                changed = {**environment, "DB_RELEASE": environment["RELEASE"]}
+                self.up((service,), changed, "--wait", "--wait-timeout", "600")
 
     def up(self, services: tuple[str, ...], environment: dict[str, str], *options: str) -> None:
         """Start services as Compose would. Raises DeployError."""
@@ -302,16 +305,22 @@ class Deployment:
         with self.step("start", f"Start the new {' and '.join(services)} beside the old"):
             counts = {service: len(self.engine.containers(service)) + 1 for service in services}
             scales = [part for service, count in counts.items() for part in ("--scale", f"{service}={count}")]
-            self.up(services, environment, "--no-recreate", *scales)
+            made = self.engine.compose(
+                "up", "--no-start", "--no-deps", "--no-recreate", *scales, *services, environment=environment
+            )
+            if made.returncode:
+                raise DeployError(last_line(made.stderr) or f"Compose makes no {services[0]}", made.stderr)
             new = {}
             for service in services:
                 found = self.engine.containers(service)[0]
                 if str(found.generation) != environment["GENERATION"]:
-                    raise DeployError(f"Compose started no new container of {service}")
+                    raise DeployError(f"Compose made no new container of {service}")
                 new[service] = found
+            ids = [item.id for item in new.values()]
             # Readers come first while it loads.
             if not (self.entry and self.entry.rollback):
-                docker("update", "--cpu-shares", LOW_SHARES, *(item.id for item in new.values()))
+                docker("update", "--cpu-shares", LOW_SHARES, *ids)
+            docker("start", *ids)
             return new
 
     def wait_until_healthy(self, new: dict[str, Container]) -> None:

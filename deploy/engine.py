@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.labels import LABEL, options
 from deploy.progress import DeployError
 
 ROOT = Path(__file__).resolve().parents[1]
 # The lock of the project, which bin/containers holds. Commands hold it as well: one that outlives a killed deploy goes
 # on changing things, and the next deploy has to wait for it.
 LOCK = 8
-LABEL = "com.docker.compose"
 # As Python names them: `django.db.utils.ProgrammingError: …`, `CommandError: …`; and what stops nginx.
 ERROR = re.compile(r"\s*(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit)\b.*|.*\[emerg\].*")
 
@@ -94,6 +94,7 @@ class Container:
     created: str
     # Address (empty: all) and port of the host, by the port inside.
     ports: dict[str, tuple[str, str]]
+    networks: tuple[str, ...]
 
     @property
     def generation(self) -> int:
@@ -132,6 +133,7 @@ def container(found: dict[str, Any]) -> Container:
             for inside, bound in (found["HostConfig"]["PortBindings"] or {}).items()
             if bound
         },
+        networks=tuple(found["NetworkSettings"]["Networks"]),
     )
 
 
@@ -140,7 +142,8 @@ class Engine:
 
     def __init__(self, project: str, mode: str = "prod") -> None:
         self.project = project
-        self.files = [f"compose/{name}.yaml" for name in ("compose", mode)]
+        outside = ("s3",) if mode == "prod" and os.environ.get("REPO_S3_BUCKET") else ()
+        self.files = [f"compose/{name}.yaml" for name in ("compose", mode, *outside)]
 
     def compose(
         self, *arguments: str, environment: dict[str, str], timeout: float = 900, plain: bool = False
@@ -154,9 +157,7 @@ class Engine:
 
     def containers(self, service: str, oneoff: bool = False) -> list[Container]:
         """The containers of a service, running or not, those of the newest generation first."""
-        filters = (f"project={self.project}", f"service={service}", f"oneoff={oneoff}")
-        options = [part for item in filters for part in ("--filter", f"label={LABEL}.{item}")]
-        ids = docker("ps", "--all", "--quiet", "--no-trunc", *options).split()
+        ids = docker("ps", "--all", "--quiet", "--no-trunc", *options(self.project, service, oneoff=oneoff)).split()
         # One that is gone by now is not among the answers.
         text = run("docker", "container", "inspect", *ids).stdout if ids else ""
         found = map(container, json.loads(text or "[]"))

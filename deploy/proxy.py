@@ -1,7 +1,8 @@
 """Brings nginx to another release: a new configuration by a reload, a new image by the one gap that there is.
 
 One address and port of the host belong to one container at a time, so between the old nginx and the new one nobody
-listens. The gap is kept short (the new container is made before the old one stops), measured and printed.
+listens. The gap is kept short and is measured: the new nginx runs and is healthy before the old one stops, on a network
+that leads nowhere; Docker opens a container's ports only when it joins one that leads out.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import time
 from typing import Any
 
 from deploy.engine import ROOT, Container, Engine, docker, reason, run
+from deploy.labels import LABEL
 from deploy.progress import DeployError
 from deploy.smoke import Site
 
 # What is in hand when nginx is replaced has this many seconds to be finished.
 IN_HAND_SECONDS = "1"
 PROBE_SECONDS = 0.02
+POLL_SECONDS = 0.2
 WHERE = "/opt/proxy"
 
 
@@ -156,7 +159,7 @@ def check(engine: Engine, environment: dict[str, str]) -> None:
 def replace(engine: Engine, old: Container, environment: dict[str, str], site: Site) -> float:
     """Put a container of the new image in the place of the old one; the gap in seconds. Raises DeployError.
 
-    One that does not start is removed, and the old one started again.
+    One that is not healthy is removed, and the old one has not stopped; one that does not answer then gives way to it.
     """
     count = len(engine.containers("proxy")) + 1
     made = engine.compose(
@@ -166,18 +169,61 @@ def replace(engine: Engine, old: Container, environment: dict[str, str], site: S
     new = engine.containers("proxy")[0]
     if made.returncode or new.id == old.id:
         raise DeployError(f"Compose makes no container of the new nginx: {reason(made.stderr)}", made.stderr)
+    forget_nowhere(engine)
+    docker("network", "create", "--internal", "--label", f"{LABEL}.project={engine.project}", nowhere(engine))
+    for network in new.networks:
+        docker("network", "disconnect", network, new.id)
+    docker("network", "connect", nowhere(engine), new.id)
+    docker("start", new.id)
+    if problem := sickness(engine, new):
+        logs = engine.logs(new)
+        engine.remove([new])
+        forget_nowhere(engine)
+        raise DeployError(f"the new nginx does not start ({problem}), the old one goes on", logs)
     with Gap(site) as gap:
         run("docker", "stop", "--time", IN_HAND_SECONDS, old.id)
-        started = run("docker", "start", new.id)
-        problem = reason(started.stderr) if started.returncode else smoke_of(site)
+        joined = [run("docker", "network", "connect", "--alias", "proxy", name, new.id) for name in new.networks]
+        problem = next((reason(item.stderr) for item in joined if item.returncode), "") or smoke_of(site)
         if problem:
             logs = engine.logs(new)
             engine.remove([new])
             run("docker", "start", old.id)
+    forget_nowhere(engine)
     if problem:
         raise DeployError(f"the new nginx does not answer ({problem}), the old one does again", logs)
+    # The gateway, which no limit counts, is known only now.
+    run("docker", "exec", new.id, f"{WHERE}/start", "again")
     run("docker", "rm", "--volumes", old.id)
     return gap.seconds
+
+
+def nowhere(engine: Engine) -> str:
+    """The name of the network on which a new nginx starts."""
+    return f"{engine.project}_nowhere"
+
+
+def forget_nowhere(engine: Engine) -> None:
+    """Remove that network, whoever is on it."""
+    for item in engine.containers("proxy"):
+        if nowhere(engine) in item.networks:
+            run("docker", "network", "disconnect", "--force", nowhere(engine), item.id)
+    run("docker", "network", "rm", nowhere(engine))
+
+
+def sickness(engine: Engine, new: Container, seconds: float = 60.0) -> str:
+    """Wait until a container is healthy; what is wrong when it does not become so."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = engine.inspect(new.id)
+        if found is None:
+            return "it is gone"
+        if found.restarts or not found.running:
+            return reason(engine.logs(new)) or f"it ends with status {found.exit_code}"
+        if found.health == "healthy":
+            return ""
+        if time.monotonic() > deadline:
+            return engine.last_check(new) or f"it is not healthy after {seconds:.0f} s"
+        time.sleep(POLL_SECONDS)
 
 
 def smoke_of(site: Site, seconds: float = 10.0) -> str:
@@ -194,12 +240,13 @@ def smoke_of(site: Site, seconds: float = 10.0) -> str:
 
 
 def settle(engine: Engine) -> None:
-    """After a deploy that was killed while it replaced nginx: one runs, the others are gone."""
+    """After a deploy that was killed while it replaced nginx: one runs where it can be reached, the others are gone."""
     there = engine.containers("proxy")
-    running = [item for item in there if item.running]
-    for item in [] if running else there:
-        if run("docker", "start", item.id).returncode == 0:
-            running = [item]
-            break
-    if running:
-        engine.remove(item for item in there if item.id != running[0].id)
+    # One that has joined no other network has never had the ports.
+    reachable = [item for item in there if set(item.networks) - {nowhere(engine)}]
+    kept = next((item for item in reachable if item.running), None) or next(
+        (item for item in reachable if run("docker", "start", item.id).returncode == 0), None
+    )
+    if kept:
+        engine.remove(item for item in there if item.id != kept.id)
+    forget_nowhere(engine)

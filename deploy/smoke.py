@@ -26,7 +26,8 @@ class Site:
 
         Whose certificate it is does not matter here. Raises OSError or http.client.HTTPException.
         """
-        context = ssl.create_default_context()
+        # Without the authorities, which take 20 ms to read.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.labels import LABEL, options
 from watch.figures import PSQL, PSQL_ENVIRONMENT, Numbers, Part, Running, at_once, connections, merged, output
 
 ROOT = Path(__file__).resolve().parents[1]
-LABEL = "com.docker.compose"
 # In the order of a request, then what works behind.
 SERVICES = ("proxy", "web", "worker", "db", "backup", "acme")
 # Docker itself may be slow.
@@ -30,10 +30,7 @@ fi
 
 def inspected(project: str) -> list[dict[str, Any]]:
     """What Docker knows of the project's containers, but for those of single commands."""
-    ids = output(
-        ["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}.project={project}",
-         "--filter", f"label={LABEL}.oneoff=False"], seconds=DOCKER_SECONDS,
-    )  # fmt: skip
+    ids = output(["docker", "ps", "--all", "--quiet", "--no-trunc", *options(project)], seconds=DOCKER_SECONDS)
     text = output(["docker", "inspect", *ids.split()], seconds=DOCKER_SECONDS) if ids else None
     try:
         found: list[dict[str, Any]] = json.loads(text or "[]")

@@ -415,10 +415,15 @@ def nothing_built() -> Iterator[None]:
 def unbuildable(target: Path) -> Path:
     """A checkout that cannot build: whatever runs in it came out of a release."""
     checkout = copy_checkout(target)
+    make_unbuildable(checkout)
+    return checkout
+
+
+def make_unbuildable(checkout: Path) -> None:
+    """Let whatever would build fail."""
     for name in ("build", "base"):
         script = checkout / "bin" / name
         script.write_text("#!/bin/sh\necho 'bin/build was called' >&2\nexit 1\n")
-    return checkout
 
 
 @pytest.mark.usefixtures("nothing_built")
@@ -434,6 +439,24 @@ def test_it_runs_where_nothing_can_be_built_or_pulled(made: Made, tmp_path: Path
         assert "whose key that is was not checked" in started.stderr
         for service, name in (("web", "web"), ("worker", "web"), ("proxy", "proxy"), ("db", "db")):
             assert stack.inspect(service)["Config"]["Image"] == f"slipway/{name}:{VERSION}"
+    finally:
+        stack.remove()
+
+
+@pytest.mark.usefixtures("nothing_built")
+def test_it_is_deployed_where_nothing_can_be_built(made: Made, tmp_path: Path) -> None:
+    needs_docker()
+    build_images()
+    stack = DockerStack(copy_checkout(tmp_path / "checkout"), "prod")
+    try:
+        stack.make("prod-up", DETACH="1")
+        make_unbuildable(stack.checkout)
+        deployed = stack.make("deploy", RELEASE=str(made.directory))
+        assert deployed.stdout.splitlines()[-1].startswith(f"deployed {VERSION} in ")
+        assert json.loads(stack.http.get("/readyz").body)["release"] == VERSION
+        assert json.loads(docker("image", "inspect", f"slipway/web:{VERSION}"))[0]["Id"] == stack.inspect("web")["Image"]
+        back = stack.make("rollback")
+        assert back.stdout.splitlines()[-1].startswith(f"rolled back to {RELEASE} in ")
     finally:
         stack.remove()
 

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from tests.stack.containers import RELEASE, DockerStack, docker
 from tests.stack.http import Client
 from tests.stack.load import Load, Report, lost_rows, target
 from tests.stack.local import copy_checkout
+from tests.stack.rates import easy_rate
 
 FULL = os.environ.get("CHAOS") == "full"
 # How far beyond its bound a time may be. In the short form few requests make a p99, and the machine may do other work.
 SLACK = 1 if FULL else 3
-# Of what two processes can do at most; above half of it the queue would be measured, not the deploy.
-SHARE_OF_CAPACITY = 0.25
+# Requests a second at most, and of what two processes can do. The full form has to send its many in half an hour.
+MOST, SHARE = (60.0, 0.45) if FULL else (60.0, 0.3)
 STEPS = ("preflight", "release", "start", "healthy", "warm", "hand-over", "smoke", "drain")
 MIGRATION = """
 from django.db import migrations, models
@@ -94,12 +95,12 @@ class Deploys:
                 (directory / name).write_text(content)
         return release
 
-    def derive_proxy(self, instructions: str) -> str:
-        """A release with another image of nginx, made from the one that runs; returns the release."""
+    def derive_other(self, name: str, instructions: str) -> str:
+        """A release with another image of proxy or db, made from the one that runs; returns the release."""
         release = self.take_web()
-        image = self.stack.inspect("proxy")["Config"]["Image"]
-        text = f"FROM {image}\nUSER 0\n{instructions}\nUSER 10002:10010\n"
-        docker("build", "--quiet", "--tag", f"slipway/proxy:{release}", "-", stdin=text)
+        found = self.stack.inspect(name)["Config"]
+        text = f"FROM {found['Image']}\nUSER 0\n{instructions}\nUSER {found['User']}\n"
+        docker("build", "--quiet", "--tag", f"slipway/{name}:{release}", "-", stdin=text)
         return release
 
     def source(self, name: str) -> str:
@@ -148,7 +149,7 @@ class Deploys:
             return False
 
     def leftovers(self) -> dict[str, list[str]]:
-        """What a deploy must not leave: second containers, one-off containers, held generations."""
+        """What a deploy must not leave: second containers, one-off containers, held generations, networks."""
         label = f"label=com.docker.compose.project={self.stack.project}"
         names = docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
         extra = {
@@ -158,18 +159,9 @@ class Deploys:
         }
         held = self.stack.execute("web", "sh", "-c", "ls /run/web | grep held || true").split()
         runs = [name for name in names if "-run-" in name]
-        return {**extra, **({"held": held} if held else {}), **({"runs": runs} if runs else {})}
-
-    def rate(self) -> float:
-        """Requests a second that this machine carries easily now, measured with a few in a row."""
-        times = []
-        for _, path, weight in self.load_target["paths"]:
-            for _ in range(3):
-                started = time.monotonic()
-                assert self.stack.http.get(path).status == 200, path
-                times += [time.monotonic() - started] * weight
-        mean = sum(times) / len(times)
-        return max(4.0, min(60.0, SHARE_OF_CAPACITY * 2 / mean))
+        networks = docker("network", "ls", "--quiet", "--filter", f"name={self.stack.project}_nowhere").split()
+        kinds = {"held": held, "runs": runs, "networks": networks}
+        return {**extra, **{name: found for name, found in kinds.items() if found}}
 
     @contextmanager
     def load(self) -> Iterator[Load]:
@@ -178,7 +170,8 @@ class Deploys:
             self.load_target = target(Client(self.stack.url), "admin", self.stack.admin_password())
         directory = self.directory / f"load-{time.monotonic_ns()}"
         directory.mkdir()
-        with Load(self.load_target, self.rate(), directory) as load:
+        rate = easy_rate(self.stack.http, self.load_target, MOST, SHARE)
+        with Load(self.load_target, rate, directory) as load:
             yield load
         report = load.measured()
         print(f"{load.rate:.0f} requests a second\n{report.table()}", flush=True)
@@ -188,13 +181,16 @@ class Deploys:
     def remove(self) -> None:
         """Remove the images that were made."""
         for release in self.made:
-            docker("image", "rm", "--force", f"slipway/web:{release}", f"slipway/proxy:{release}", check=False)
+            docker(
+                "image", "rm", "--force", *(f"slipway/{name}:{release}" for name in ("web", "proxy", "db")), check=False
+            )
 
 
 @pytest.fixture(scope="session")
 def deploys(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Deploys]:
     """The stack of the scenarios of deploys."""
-    settings = {"HEALTHY_SECONDS": "60", "BIND": "127.0.0.1"}
+    # The checks of health take their share of the processor: as often as elsewhere, not as often as in tests.
+    settings = {"HEALTHY_SECONDS": "60", "BIND": "127.0.0.1", "HEALTH_INTERVAL": "10s"}
     stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("deploys")), "prod", **settings)
     made = Deploys(stack, tmp_path_factory.mktemp("releases"))
     try:
@@ -211,10 +207,15 @@ def no_failures(report: Report) -> None:
     assert report.failures() == [], f"{len(report.failures())} of {len(report.samples)}: {report.failures()[:5]}"
 
 
-def interrupted(deploys: Deploys, release: str, step: str, number: signal.Signals) -> subprocess.Popen[str]:
-    """Start a deploy and send the signal as soon as it is at the step."""
+def interrupted(
+    deploys: Deploys, release: str, step: str, number: signal.Signals, condition: Callable[[], bool] | None = None
+) -> subprocess.Popen[str]:
+    """Start a deploy and send the signal as soon as it is at the step, and the condition is met."""
     running = deploys.command("deploy", RELEASE=release)
     while not any(item["release"] == release and item["step"] == step for item in deploys.records()):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
+    while condition and not condition():
         assert running.poll() is None, running.communicate()
         time.sleep(0.02)
     os.kill(running.pid, number)

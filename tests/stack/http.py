@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 
+def unverified() -> ssl.SSLContext:
+    """Trusts anybody. The authorities, which take 20 ms to read, are left out."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @dataclass(frozen=True)
 class Answer:
     """A complete answer; header names are case-insensitive."""
@@ -39,11 +47,8 @@ class Client:
         """Send one request and read the whole answer. Raises OSError or HTTPException when there is none."""
         parts = urlsplit(self.origin)
         if parts.scheme == "https":
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname or "", parts.port, timeout=timeout, context=context
+                parts.hostname or "", parts.port, timeout=timeout, context=unverified()
             )
         else:
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.stack.http import Client
+from tests.stack.http import Client, unverified
 
 TIMEOUT = 45.0
 # Of requests that may, this share comes on a connection that is open already, as a browser's second request does.
@@ -141,9 +141,7 @@ class Generator:
         self.commented: list[int] = target.get("commented", [])
         self.tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
-            self.tls = ssl.create_default_context()
-            self.tls.check_hostname = False
-            self.tls.verify_mode = ssl.CERT_NONE
+            self.tls = unverified()
         self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.samples: list[Sample] = []
         self.late = 0.0
@@ -316,10 +314,13 @@ def site_paths(client: Client) -> list[tuple[str, str, int]]:
     articles = [
         path for path in re.findall(r'href="(/[\w-]+/[^"/]+/)"', page) if not path.startswith(("/tag", "/account"))
     ]
-    styles = re.findall(r'href="(/static/[^"]+\.css)"', page)
+    files = (
+        re.findall(r'href="(/static/[^"]+\.css)"', page)[:1] + re.findall(r'src="(/(?:static|media)/[^"]+)"', page)[:3]
+    )
     paths = [("front", "/", 30), ("search", "/search/?q=nginx", 5), ("feed", "/feed.atom", 10)]
     paths += [("article", path, 6) for path in articles[:5]]
-    return paths + [("static", path, 25) for path in styles[:1]]
+    # With a page a browser asks for its files; later pages have them already.
+    return paths + [("file", path, 25) for path in files]
 
 
 def logged_in(client: Client, username: str, password: str) -> tuple[str, str]:

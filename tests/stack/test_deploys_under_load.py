@@ -48,12 +48,12 @@ def test_no_request_fails_and_no_row_is_lost_while_releases_change(deploys: Depl
             assert done.stdout.splitlines()[-1].startswith(f"deployed {chain} in ")
             assert deploys.serving() == chain
             time.sleep(QUIET_SECONDS / 2)
+            while (time.time() - started) * load.rate < REQUESTS * number / DEPLOYS:
+                time.sleep(1)
         back = deploys.run("rollback")
         assert back.returncode == 0
         found = ROLLED_BACK.search(back.stdout)
         assert found, back.stdout
-        while (time.time() - started) * load.rate < REQUESTS + load.rate:
-            time.sleep(1)
     deploys.base = chain
     report = load.measured()
     no_failures(report)

@@ -110,10 +110,7 @@ def seconds(samples: list[Sample]) -> list[float]:
 @pytest.fixture
 def loaded(stack: LocalStack) -> dict[str, Any]:
     """What to load: pages, files, and drafts that an administrator saves."""
-    wanted = target(stack.http, "admin", stack.admin_password())
-    # As many files as pages, or a p99 of theirs says little.
-    wanted["paths"] = [(kind, path, 90 if kind == "static" else weight) for kind, path, weight in wanted["paths"]]
-    return wanted
+    return target(stack.http, "admin", stack.admin_password())
 
 
 def test_a_frozen_database_takes_nothing_with_it(stack: LocalStack, loaded: dict[str, Any], tmp_path: Path) -> None:
@@ -140,11 +137,11 @@ def test_a_frozen_database_takes_nothing_with_it(stack: LocalStack, loaded: dict
     print(report.table(1))
 
     files = {
-        name: [sample for sample in report.window(start, end) if sample.kind == "static"]
+        name: [sample for sample in report.window(start, end) if sample.kind == "file"]
         for name, (start, end) in {"quiet": (quiet, stopped), "frozen": (stopped, thawed)}.items()
     }
     p99 = {name: percentile(seconds(samples), 0.99) for name, samples in files.items()}
-    others = [sample for sample in report.window(stopped, thawed) if sample.kind != "static"]
+    others = [sample for sample in report.window(stopped, thawed) if sample.kind != "file"]
     # What had been asked for just before the thaw may have been served after it.
     refused = [sample for sample in others if sample.at + sample.seconds < thawed]
     print(f"p99: files {1000 * p99['quiet']:.0f} ms before, {1000 * p99['frozen']:.0f} ms while it was frozen")
@@ -154,7 +151,7 @@ def test_a_frozen_database_takes_nothing_with_it(stack: LocalStack, loaded: dict
 
     is_a_clear_page(page)
     assert (ready.status, json.loads(ready.text)["reason"]) == (503, "the database does not answer")
-    assert [sample for sample in report.samples if sample.kind == "static" and sample.failed] == []
+    assert [sample for sample in report.samples if sample.kind == "file" and sample.failed] == []
     assert p99["frozen"] <= SLACK * (2 * p99["quiet"] + FLOOR)
     assert {sample.status for sample in refused} == {503}, {
         (sample.kind, sample.status, sample.error) for sample in refused

@@ -153,7 +153,7 @@ def test_a_full_disk_of_the_database_loses_nothing_and_the_site_comes_back_with_
     stack.psql(NO_LIMITS)
     commented = [int(number) for number in stack.psql(COMMENTED).split(",")]
     wanted = target(small.client, "admin", stack.admin_password(), 0.3, commented)
-    style = next(path for kind, path, _ in wanted["paths"] if kind == "static")
+    style = next(path for kind, path, _ in wanted["paths"] if kind == "file")
     with Load(wanted, RATE, tmp_path) as load:
         time.sleep(2)
         with small.disks["database"].full(2**20):
