@@ -23,7 +23,7 @@ SERVICES = ("db", "web", "worker", "proxy")
 # With these, production's.
 LOGGED = (*SERVICES, "backup")
 # Seconds. In production a health check runs every ten.
-HEALTH_INTERVAL = "1s"
+HEALTH_INTERVAL = "3s"
 HEARTBEAT_SECONDS = "4"
 # How many tasks the worker has not ended.
 UNFINISHED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"

@@ -40,7 +40,7 @@ class Visit:
         self.job = job
         self.context: ssl.SSLContext | None = None
         if job["tls"]:
-            self.context = ssl.create_default_context()
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self.context.check_hostname = False
             self.context.verify_mode = ssl.CERT_NONE
             self.context.set_alpn_protocols(["http/1.1"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack.containers import DockerStack, docker
+from tests.stack.http import unverified
 from tests.stack.local import copy_checkout, wait_for
 from tests.stack.pebble import Pebble, make_pair, openssl
 
@@ -66,17 +67,9 @@ def handshake(stack: DockerStack, context: ssl.SSLContext) -> bytes:
         return tls.getpeercert(binary_form=True) or b""
 
 
-def any_certificate() -> ssl.SSLContext:
-    """A client that takes whatever is shown."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def shown(stack: DockerStack) -> str:
     """The certificate that is shown, in PEM."""
-    return ssl.DER_cert_to_PEM_cert(handshake(stack, any_certificate()))
+    return ssl.DER_cert_to_PEM_cert(handshake(stack, unverified()))
 
 
 def shows_trusted(stack: DockerStack, pebble: Pebble) -> bool:
@@ -106,7 +99,7 @@ class Reader(threading.Thread):
             try:
                 with (
                     socket.create_connection(("127.0.0.1", self.stack.port), timeout=20) as plain,
-                    any_certificate().wrap_socket(plain, server_hostname=NAME) as tls,
+                    unverified().wrap_socket(plain, server_hostname=NAME) as tls,
                 ):
                     tls.sendall(f"GET /healthz HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
                     answer = tls.recv(12)

@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from tests.stack.containers import DockerStack
-from tests.stack.http import Client
+from tests.stack.http import Client, unverified
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -25,9 +25,7 @@ def connection(
     newest: ssl.TLSVersion | None = None,
 ) -> ssl.SSLSocket:
     """A TLS connection to the proxy that takes any certificate. Raises ssl.SSLError when it is refused."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = unverified()
     if protocols:
         context.set_alpn_protocols(protocols)
     if newest:

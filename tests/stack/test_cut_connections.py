@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import struct
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from PIL import Image
 
 from tests.stack import uwsgi
 from tests.stack.containers import DockerStack
+from tests.stack.http import unverified
 from tests.stack.load import logged_in
 from tests.stack.local import LocalStack, wait_for
 from tests.stack.test_http import first_article
@@ -43,10 +43,7 @@ def connection(stack: LocalStack) -> Iterator[socket.socket]:
         with plain:
             yield plain
         return
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with context.wrap_socket(plain, server_hostname="localhost") as secured:
+    with unverified().wrap_socket(plain, server_hostname="localhost") as secured:
         yield secured
 
 

@@ -22,7 +22,7 @@ from tests.stack.local import LocalStack, wait_for
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 600)]
 
-ROUNDS, QUIET_SECONDS = (3, 10.0) if FULL else (1, 1.0)
+ROUNDS, QUIET_SECONDS = (2, 5.0) if FULL else (1, 1.0)
 # Requests a second.
 RATE = 15.0
 # Enough to find the worker with one of them in hand.

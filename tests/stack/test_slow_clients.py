@@ -87,6 +87,6 @@ def test_slow_clients_keep_nobody_waiting(stack: LocalStack, tmp_path: Path) -> 
     assert len(times["silent"]) == SILENT
     assert max(times["silent"]) <= BODY + MORE
     # An answer that nobody reads has, too.
-    assert len(times["readers"]) == (READERS if FULL else 0)
+    assert 0.95 * READERS <= len(times["readers"]) <= READERS if FULL else not times["readers"]
     assert max(times["readers"], default=0) <= SEND + MORE
     uwsgi.wait_until_idle(stack)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,21 @@ def test_one_request_a_pause_looks_whether_the_database_is_back(
     assert silent[0] - opened >= 0.19
 
 
+def test_while_one_request_looks_the_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(circuit, "PAUSE", 0)
+    looks: list[bool] = []
+
+    def answers() -> bool:
+        # As from another worker, in the middle of this look.
+        looks.append(circuit.is_closed() if not looks else True)
+        return False
+
+    monkeypatch.setattr(circuit, "answers", answers)
+    circuit.open_circuit()
+    assert not circuit.is_closed()
+    assert looks == [False]
+
+
 @pytest.mark.django_db
 def test_the_first_sign_of_life_closes_the_circuit(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuit, "PAUSE", 0)
@@ -122,6 +138,24 @@ def test_a_server_that_says_nothing_and_one_that_is_not_there_show_no_sign_of_li
         started = time.monotonic()
         assert not circuit.answers()
         assert time.monotonic() - started < 1
+
+
+def test_a_server_that_hangs_up_shows_no_sign_of_life(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(prefix="pg") as directory, socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.setitem(settings.DATABASES["default"], "HOST", directory)
+        server.bind(str(Path(directory) / f".s.PGSQL.{settings.DATABASES['default']['PORT']}"))
+        server.listen()
+
+        def hang_up() -> None:
+            taken, _ = server.accept()
+            # What was sent is read, or the close would be a reset.
+            taken.recv(8)
+            taken.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert not circuit.answers()
+        thread.join()
 
 
 def test_a_slow_statement_of_a_server_that_lives_is_waited_for(waiting_connection: Any) -> None:
