@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -35,11 +36,26 @@ CALLERS = {
 }  # fmt: skip
 
 
+# Linux takes the port of an outgoing connection from this range; a port in it may be gone before the stack binds it.
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port nobody listens on, that no outgoing connection takes and that was not given before."""
+    first = int(_EPHEMERAL.read_text().split()[0])
+    while True:
+        port = random.randrange(10_240, first)
+        with socket.socket() as probe:
+            # As the stack that was here before left it: its last connections may still be in TIME_WAIT.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104 - Docker publishes on all addresses; closed at once
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 30, what: str = "the condition") -> None:
