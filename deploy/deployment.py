@@ -303,19 +303,7 @@ class Deployment:
     def start_beside(self, environment: dict[str, str], services: tuple[str, ...]) -> dict[str, Container]:
         """Start services of the new release beside the old ones; their containers by their service."""
         with self.step("start", f"Start the new {' and '.join(services)} beside the old"):
-            counts = {service: len(self.engine.containers(service)) + 1 for service in services}
-            scales = [part for service, count in counts.items() for part in ("--scale", f"{service}={count}")]
-            made = self.engine.compose(
-                "up", "--no-start", "--no-deps", "--no-recreate", *scales, *services, environment=environment
-            )
-            if made.returncode:
-                raise DeployError(last_line(made.stderr) or f"Compose makes no {services[0]}", made.stderr)
-            new = {}
-            for service in services:
-                found = self.engine.containers(service)[0]
-                if str(found.generation) != environment["GENERATION"]:
-                    raise DeployError(f"Compose made no new container of {service}")
-                new[service] = found
+            new = self.engine.make_beside(services, environment)
             ids = [item.id for item in new.values()]
             # Readers come first while it loads.
             if not (self.entry and self.entry.rollback):

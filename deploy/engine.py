@@ -163,6 +163,23 @@ class Engine:
         found = map(container, json.loads(text or "[]"))
         return sorted(found, key=lambda item: (item.generation, item.created), reverse=True)
 
+    def make_beside(self, services: tuple[str, ...], environment: dict[str, str]) -> dict[str, Container]:
+        """Have Compose make one more container of each service, not started; by their service. Raises DeployError."""
+        there = {service: {item.id for item in self.containers(service)} for service in services}
+        scales = [part for service in services for part in ("--scale", f"{service}={len(there[service]) + 1}")]
+        made = self.compose(
+            "up", "--no-start", "--no-deps", "--no-recreate", *scales, *services, environment=environment
+        )
+        if made.returncode:
+            raise DeployError(f"Compose makes no new {' and '.join(services)}: {reason(made.stderr)}", made.stderr)
+        new = {}
+        for service in services:
+            found = [item for item in self.containers(service) if item.id not in there[service]]
+            if len(found) != 1:
+                raise DeployError(f"Compose made {len(found)} new containers of {service}, not one", made.stderr)
+            new[service] = found[0]
+        return new
+
     def inspect(self, identity: str) -> Container | None:
         """A container by its id; None when it is gone."""
         done = run("docker", "container", "inspect", identity)

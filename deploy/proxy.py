@@ -161,21 +161,18 @@ def replace(engine: Engine, old: Container, environment: dict[str, str], site: S
 
     One that is not healthy is removed, and the old one has not stopped; one that does not answer then gives way to it.
     """
-    count = len(engine.containers("proxy")) + 1
-    made = engine.compose(
-        "up", "--no-start", "--no-deps", "--no-recreate", "--scale", f"proxy={count}", "web", "worker", "proxy",
-        environment=environment,
-    )  # fmt: skip
-    new = engine.containers("proxy")[0]
-    if made.returncode or new.id == old.id:
-        raise DeployError(f"Compose makes no container of the new nginx: {reason(made.stderr)}", made.stderr)
+    new = engine.make_beside(("proxy",), environment)["proxy"]
     forget_nowhere(engine)
-    docker("network", "create", "--internal", "--label", f"{LABEL}.project={engine.project}", nowhere(engine))
-    for network in new.networks:
-        docker("network", "disconnect", network, new.id)
-    docker("network", "connect", nowhere(engine), new.id)
-    docker("start", new.id)
-    if problem := sickness(engine, new):
+    try:
+        docker("network", "create", "--internal", "--label", f"{LABEL}.project={engine.project}", nowhere(engine))
+        for network in new.networks:
+            docker("network", "disconnect", network, new.id)
+        docker("network", "connect", nowhere(engine), new.id)
+        docker("start", new.id)
+        problem = sickness(engine, new)
+    except DeployError as error:
+        problem = str(error)
+    if problem:
         logs = engine.logs(new)
         engine.remove([new])
         forget_nowhere(engine)

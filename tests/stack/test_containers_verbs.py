@@ -54,6 +54,8 @@ def things(stack: DockerStack) -> str:
         ("dev", {"PORT": "80; rm"}, "PORT=80; rm is not a port"),
         ("dev", {"BIND": "everywhere"}, "BIND=everywhere is not an IPv4 address"),
         ("prod", {"BIND": "::1"}, "BIND=::1 is not an IPv4 address"),
+        ("prod", {"HEALTHY_SECONDS": "x"}, "HEALTHY_SECONDS=x is no number of seconds"),
+        ("dev", {"HEALTHY_SECONDS": "0"}, "HEALTHY_SECONDS=0 is no number of seconds"),
         ("dev", {"PROJECT": "Slipway!"}, "PROJECT=Slipway! is no name of a Compose project"),
     ],
 )

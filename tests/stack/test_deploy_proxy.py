@@ -98,6 +98,26 @@ def test_an_image_that_does_not_start_never_takes_the_place_of_the_old_one(deplo
 
 
 @pytest.mark.full
+def test_a_new_nginx_that_cannot_be_started_is_removed(deploys: Deploys) -> None:
+    proxy, nowhere = deploys.stack.container("proxy"), f"{deploys.stack.project}_nowhere"
+    docker("network", "create", nowhere)
+    # It keeps the network from being removed.
+    sleeping = ("--entrypoint", "sleep", f"slipway/db:{deploys.base}", "600")
+    other = docker("run", "--detach", "--network", nowhere, *sleeping).strip()
+    try:
+        done = deploys.run("deploy", deploys.derive_other("proxy", "ENV OF=not-started"))
+    finally:
+        docker("rm", "--force", "--volumes", other)
+        docker("network", "rm", nowhere)
+    assert done.returncode == 1, done.stdout
+    assert re.search(
+        r"serves, but the new nginx does not start \(.*already exists.*\), the old one goes on", done.stderr
+    )
+    assert deploys.stack.container("proxy") == proxy
+    assert deploys.leftovers() == {}
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("beside", [False, True], ids=["at its begin", "beside the old one"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_while_nginx_is_replaced_and_run_again_it_ends_right(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.engine import reason
+from deploy.engine import Engine, reason
 from deploy.progress import DeployError
 from deploy.records import FAILED, ROLLED_BACK, SERVED, SERVING, Records, Release
 from deploy.source import tag
@@ -117,6 +117,17 @@ def test_broken_records_are_one_line(tmp_path: Path) -> None:
 )
 def test_the_line_that_says_why(text: str, line: str) -> None:
     assert reason(text) == line
+
+
+@pytest.mark.parametrize(
+    ("bucket", "more"), [("", []), ("backups", ["compose/s3.yaml"])], ids=["on a volume", "in a bucket"]
+)
+def test_a_deploy_tells_compose_where_the_backups_are(
+    monkeypatch: pytest.MonkeyPatch, bucket: str, more: list[str]
+) -> None:
+    monkeypatch.setenv("REPO_S3_BUCKET", bucket)
+    assert Engine("slipway").files == ["compose/compose.yaml", "compose/prod.yaml", *more]
+    assert Engine("slipway", "dev").files == ["compose/compose.yaml", "compose/dev.yaml"]
 
 
 def git(checkout: Path, *arguments: str) -> str:
