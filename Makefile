@@ -60,10 +60,10 @@ backups: ## List the backups: age, size, how far back one can go, archive, last 
 restore: ## Restore beside, verify, swap: to the newest, or to a moment (TO="2026-11-22 10:15:00+08" FORCE=1)
 	@bin/backup restore
 .PHONY: restore-confirm
-restore-confirm: ## Delete what the last restore has kept
+restore-confirm: ## Delete what the last restore or upgrade has kept
 	@bin/backup confirm
 .PHONY: restore-undo
-restore-undo: ## Go back to what was before the last restore (FORCE=1)
+restore-undo: ## Go back to what was before the last restore or upgrade (FORCE=1)
 	@bin/backup undo
 .PHONY: restore-drill
 restore-drill: ## Prove that a restore works, beside the site; prints RPO and RTO
@@ -75,7 +75,7 @@ export-db: ## Write the database to a file that any PostgreSQL of this version o
 import-db: ## Put such a file in the database's place (FILE=blog.dump FORCE=1)
 	@bin/backup import
 .PHONY: db-upgrade
-db-upgrade: ## Say whether there is a newer PostgreSQL for the database, and how to get there
+db-upgrade: ## Move the database to the next major version of PostgreSQL (RELEASE= FORCE=1)
 	@bin/backup upgrade
 
 ##@ Check

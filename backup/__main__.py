@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 from typing import cast
 
-from backup import dumps, restoring
+from backup import dumps, restoring, upgrading
 from backup.drilling import drill
 from backup.listing import summary, table
 from backup.site import ROOT, BackupError, Site, site
-from backup.upgrading import upgrade
 
 
 def take(found: Site) -> None:
@@ -62,14 +61,22 @@ def run(verb: str) -> None:
                 restoring.restore(found, os.environ.get("TO", ""), flag("FORCE"))
         case "confirm":
             with found.turn():
+                before = upgrading.kept_major(found)
                 restoring.confirm(found)
+                if before:
+                    upgrading.confirm(found, before)
         case "undo":
             with found.turn():
-                restoring.undo(found, flag("FORCE"))
+                if before := upgrading.kept_major(found):
+                    upgrading.undo(found, before, flag("FORCE"))
+                else:
+                    restoring.undo(found, flag("FORCE"))
         case "drill":
             drill(found)
         case "upgrade":
-            upgrade(found, os.environ.get("RELEASE") or "dev")
+            runs = found.environment("web").get("RELEASE")
+            with found.turn():
+                upgrading.upgrade(found, os.environ.get("RELEASE") or runs or "dev", flag("FORCE"))
         case _:
             raise BackupError(f"no such verb: {verb}")
 

@@ -31,11 +31,11 @@ DECLARE
   found text[] := '{}';
 BEGIN
   FOR name IN
-    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY relname
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relpersistence = 'p' ORDER BY relname
   LOOP
     CONTINUE WHEN name IN
-      ('django_migrations', 'django_content_type', 'auth_permission', 'auth_group_permissions', 'django_site',
-       'config_cache');
+      ('django_migrations', 'django_content_type', 'auth_permission', 'auth_group_permissions', 'django_site');
     EXECUTE format(
       'SELECT count(*) > %s FROM (SELECT FROM public.%I LIMIT 2) AS rows',
       CASE WHEN name IN

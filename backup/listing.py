@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from backup.moments import backups, oldest
+from backup.moments import backups, earlier, oldest
 
 KINDS = {"full": "full", "diff": "differential", "incr": "incremental"}
 # Seconds that WAL may wait before it is worth a word, as PostgreSQL hands on a segment at least each minute.
@@ -78,6 +78,9 @@ def table(report: dict[str, Any]) -> list[str]:
     if report["dropped"]:
         lines.append(f"GAPS       {report['dropped']} WAL segments were given up")
     lines.append(f"drill      {drill(report)}")
+    if count := earlier(report):
+        number = f"{count} backup{'s' if count > 1 else ''}"
+        lines.append(f"earlier    {number} of before the upgrade: an image of that PostgreSQL restores them")
     if report["kept"]:
         lines.append(
             "restored   the cluster of before is kept: `make restore-confirm` deletes it, `make restore-undo` goes back"

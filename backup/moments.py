@@ -31,8 +31,27 @@ def parse(text: str, now: dt.datetime) -> dt.datetime:
 
 
 def backups(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The backups that are whole, oldest first, as `pgbackrest info` lists them."""
-    return [found for stanza in report["info"] for found in stanza["backup"] if not found["error"]]
+    """The backups of the cluster that are whole, oldest first, as `pgbackrest info` lists them.
+
+    Not those of before an upgrade to another major version, which only the image of that version restores.
+    """
+    return [
+        found
+        for stanza in report["info"]
+        for found in stanza["backup"]
+        if not found["error"] and of_the_cluster(found, stanza)
+    ]
+
+
+def of_the_cluster(backup: dict[str, Any], stanza: dict[str, Any]) -> bool:
+    """Whether a backup is of the cluster there is, and not of one of another major version."""
+    clusters = {item["id"]: item["system-id"] for item in stanza["db"]}
+    return bool(clusters[backup["database"]["id"]] == stanza["db"][-1]["system-id"])
+
+
+def earlier(report: dict[str, Any]) -> int:
+    """How many backups there are of other clusters."""
+    return sum(not of_the_cluster(found, stanza) for stanza in report["info"] for found in stanza["backup"])
 
 
 def oldest(report: dict[str, Any]) -> dt.datetime:

@@ -22,6 +22,8 @@ class Recovered:
     container: str
     sockets: str
     directory: str
+    # The role that the site's code comes as.
+    user: str = "slipway_owner"
 
     def script(self, name: str, *arguments: str) -> str:
         """Run a script of the backup container beside the server."""
@@ -35,7 +37,7 @@ class Recovered:
         return self.script("restore", "verify", self.directory).strip()
 
     def web_options(self) -> list[str]:
-        """Options that give a web container this cluster, as the owner of the schema, and no network."""
+        """Options that give a web container this cluster, and no network."""
         given = self.site.environment("web") or {"ALLOWED_HOSTS": "localhost", "SITE_URL": "https://localhost"}
         kept = {
             name: value
@@ -46,7 +48,7 @@ class Recovered:
             **kept,
             "DEBUG": "0", "LOG_FORMAT": "text", "LOG_LEVEL": "ERROR", "MEDIA_ROOT": "/srv/media",
             "SECRET_KEY_FILE": "/run/secrets/secret_key", "DATABASE_PASSWORD_FILE": "/run/secrets/app_password",
-            "DATABASE_HOST": SOCKET, "DATABASE_NAME": "slipway", "DATABASE_USER": "slipway_owner",
+            "DATABASE_HOST": SOCKET, "DATABASE_NAME": "slipway", "DATABASE_USER": self.user,
         }  # fmt: skip
         return [
             "--network", "none", "--user", WEB_USER, *HARDENED, *TEMPORARY,

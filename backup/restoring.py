@@ -15,8 +15,7 @@ from backup.recovered import recovered
 from backup.site import BackupError, Site, docker
 from backup.steps import step
 
-RESTORING = "/var/lib/postgresql/17/restoring/data"
-CLUSTER = "/var/lib/postgresql/17/data"
+VOLUME = "/var/lib/postgresql"
 # What a service may take to stop; Docker kills it afterwards.
 GRACE = {"web": 45, "worker": 45, "db": 90, "backup": 30}
 HEALTHY_SECONDS = 600
@@ -24,7 +23,7 @@ HEALTHY_SECONDS = 600
 
 def cluster_mount(site: Site) -> tuple[str, str]:
     """The option that gives a container the database's volume."""
-    return ("--volume", f"{site.volume('pgdata')}:/var/lib/postgresql")
+    return ("--volume", f"{site.volume('pgdata')}:{VOLUME}")
 
 
 def interrupted(number: int, frame: object) -> None:
@@ -93,7 +92,7 @@ def restore(site: Site, to: str, force: bool) -> None:
     oldest(report)
     if report["kept"]:
         raise BackupError(
-            "the cluster of before the last restore is still kept: "
+            "the cluster of before the last restore or upgrade is still kept: "
             "`make restore-confirm` deletes it, `make restore-undo` goes back to it"
         )
     live = [service for service in ("web", "worker", "db") if site.running(service)]
@@ -115,18 +114,27 @@ def restore(site: Site, to: str, force: bool) -> None:
 
 def remove_leftovers(site: Site) -> None:
     """End what an interrupted restore has left running, and remove what it has left in the volume."""
+    remove_trials(site)
+    site.once("restore", "tidy", options=cluster_mount(site))
+
+
+def remove_trials(site: Site) -> None:
+    """Remove what an interrupted verb has left of the server of a cluster on trial: containers, and volumes."""
     for container in docker("ps", "--all", "--quiet", "--filter", f"label=slipway.recovered={site.project}").split():
         docker("rm", "--force", container)
-    site.once("restore", "tidy", options=cluster_mount(site))
+    for volume in site.scratch_volumes():
+        # It may be a drill's that runs.
+        with contextlib.suppress(BackupError):
+            docker("volume", "rm", volume)
 
 
 def beside(site: Site, moment: dt.datetime | None) -> None:
     """Restore, try, and swap, with the site stopped."""
-    mount = cluster_mount(site)
+    mount, restoring = cluster_mount(site), f"{VOLUME}/{site.major()}/restoring/data"
     target = ("time", f"{moment:%Y-%m-%d %H:%M:%S.%f%z}") if moment else ("latest",)
     with step("The newest backup before that, beside the database"):
-        site.once("restore", "fetch", RESTORING, *target, options=mount)
-    with recovered(site, RESTORING, *mount) as server:
+        site.once("restore", "fetch", restoring, *target, options=mount)
+    with recovered(site, restoring, *mount) as server:
         with step("The WAL after it, and pg_amcheck"):
             last = server.verify()
         print(f"     last transaction: {last}")
@@ -165,6 +173,9 @@ def undo(site: Site, force: bool) -> None:
         with step("The swap back"):
             site.once("restore", "undo", options=mount)
             uploads.put_back(site)
-        with step("A timeline of its own for the old cluster"), recovered(site, CLUSTER, *mount) as server:
+        with (
+            step("A timeline of its own for the old cluster"),
+            recovered(site, f"{VOLUME}/{site.major()}/data", *mount) as server,
+        ):
             server.verify()
     print("\n  back: the cluster of before the restore is the site's again")

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -53,6 +54,17 @@ def docker(*arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def major_of(image: str) -> int:
+    """The major version of PostgreSQL in an image, by the path that it finds its programs on.
+
+    Raises BackupError when there is no such image, or it is no database's.
+    """
+    found = re.search(r"/postgresql/(\d+)/bin", docker("image", "inspect", "--format", "{{json .Config.Env}}", image))
+    if not found:
+        raise BackupError(f"{image} does not say which PostgreSQL it has")
+    return int(found[1])
+
+
 @dataclass(frozen=True)
 class Site:
     """One Compose project of this checkout."""
@@ -82,6 +94,10 @@ class Site:
         if found:
             return docker("inspect", "--format", "{{.Image}}", found[0]).strip()
         return f"slipway/{'db' if service == 'backup' else service}:{os.environ.get('RELEASE') or 'dev'}"
+
+    def major(self) -> int:
+        """The major version of the PostgreSQL that the site has. Raises BackupError when its image is not here."""
+        return major_of(self.image("backup"))
 
     def environment(self, service: str) -> dict[str, str]:
         """The environment that a service's container was given."""
@@ -123,11 +139,18 @@ class Site:
             *options,
         ]  # fmt: skip
 
-    def once(self, script: str, *arguments: str, options: tuple[str, ...] = (), stdin: str | None = None) -> str:
-        """Run a script of the backup container in a container of its own, with the repository."""
+    def once(
+        self,
+        script: str,
+        *arguments: str,
+        options: tuple[str, ...] = (),
+        stdin: str | None = None,
+        image: str | None = None,
+    ) -> str:
+        """Run a script of the backup container, or of another image, in a container of its own, with the repository."""
         return docker(
             "run", "--rm", *(["--interactive"] if stdin is not None else []), *self.repository_mounts(), *options,
-            "--entrypoint", f"/opt/db/backup/{script}", self.image("backup"), *arguments,
+            "--entrypoint", f"/opt/db/backup/{script}", image or self.image("backup"), *arguments,
             stdin=stdin,
         )  # fmt: skip
 
@@ -160,6 +183,12 @@ class Site:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
+
+    def scratch_volumes(self) -> list[str]:
+        """The volumes of `scratch_volume` that there are; Compose's have an underscore after the project's name."""
+        label = f"label=com.docker.compose.project={self.project}"
+        listed = docker("volume", "ls", "--quiet", "--filter", label).split()
+        return [volume for volume in listed if volume.startswith(f"{self.project}-")]
 
     @contextlib.contextmanager
     def scratch_volume(self, name: str) -> Iterator[str]:

@@ -285,6 +285,15 @@ class Deployment:
         running = self.engine.containers("db")
         if not image or not running or running[0].image == image:
             return
+        have, brought = self.engine.postgres(running[0].image), self.engine.postgres(image)
+        if have != brought:
+            how = f"`make db-upgrade RELEASE={environment['RELEASE']}` makes it {brought}"
+            if brought < have:
+                how = f"this release has {brought}, and there is no way back"
+            if os.environ.get("DB") == "1":
+                raise DeployError(f"PostgreSQL stays {have} in a deploy, leave out DB=1: {how}")
+            say("·", f"PostgreSQL stays {have}: {how}")
+            return
         if os.environ.get("DB") != "1":
             say("·", "PostgreSQL stays as it is (DB=1 replaces it: it restarts, for some seconds pages answer 503)")
             return

@@ -200,6 +200,13 @@ class Engine:
         done = run("docker", "image", "inspect", "--format", "{{.Id}}", name)
         return done.stdout.strip() if done.returncode == 0 else ""
 
+    def postgres(self, image: str) -> int:
+        """The major version of PostgreSQL in an image, by the path that it finds its programs on; 0 without one."""
+        found = re.search(
+            r"/postgresql/(\d+)/bin", docker("image", "inspect", "--format", "{{json .Config.Env}}", image)
+        )
+        return int(found[1]) if found else 0
+
     def serve(self, where: Container, *arguments: str, timeout: float = 120) -> str:
         """Run this checkout's serve.py in a container of web, whatever release that is. Raises DeployError."""
         script = (ROOT / "services/web/serve.py").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ set -euo pipefail
 shopt -s nullglob
 umask 077
 
-readonly MAJOR=17
-readonly CLUSTERS=/var/lib/postgresql/$MAJOR
+readonly VOLUME=/var/lib/postgresql
+readonly CLUSTERS=$VOLUME/$PG_MAJOR
 readonly DATA=$CLUSTERS/data
 readonly MEDIA=/srv/media
 # On the volume, wherever the repository is: what was last done, and room for a drill.
@@ -150,6 +150,11 @@ note() {
 # The labels of the backups there are, oldest first; "F" in one is a full one, "D" and "I" at the end the other kinds.
 labels() {
   pgbackrest info 2>/dev/null | sed -nE 's/^ *(full|diff|incr) backup: //p'
+}
+
+# Of these, the ones of the cluster there is: not those of before the last change of the major version.
+current_labels() {
+  pgbackrest info 2>/dev/null | sed -nE '/^ *db \(prior\)/,/^ *db \(current\)/d; s/^ *(full|diff|incr) backup: //p'
 }
 
 # Seconds since a label's moment.
