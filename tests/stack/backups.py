@@ -10,6 +10,7 @@ import pytest
 
 from tests.stack.containers import RELEASE, DockerStack, docker
 from tests.stack.local import copy_checkout, wait_for
+from tests.stack.sharing import shared
 
 ALERT_SECONDS = 4
 
@@ -79,10 +80,8 @@ class BackedUpStack(DockerStack):
 def backed_up(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[BackedUpStack]:
     """Production in containers with the sample content and a first backup."""
     stack = BackedUpStack(copy_checkout(tmp_path_factory.mktemp("a stack 码头")))
-    try:
+    with shared("backed_up", stack.remove):
         stack.start()
         stack.manage("seed")
         stack.wait_for_backup()
         yield stack
-    finally:
-        stack.remove()

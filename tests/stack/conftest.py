@@ -13,8 +13,10 @@ from tests.stack.containers import docker_prod, images  # noqa: F401  (fixtures)
 from tests.stack.deploys import deploys  # noqa: F401  (fixture)
 from tests.stack.disks import disks  # noqa: F401  (fixture)
 from tests.stack.local import LocalStack, copy_checkout
+from tests.stack.sharing import finish, last_users, shared, together
 
 FULL = os.environ.get("CHAOS") == "full"
+LAST_USERS = pytest.StashKey[dict[pytest.Item, set[str]]]()
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
@@ -23,12 +25,10 @@ def local_prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]
     """The local engine with production settings and the sample content, in a path with spaces and Chinese."""
     checkout = copy_checkout(tmp_path_factory.mktemp("a stack 码头"))
     stack = LocalStack(checkout, "prod")
-    stack.start()
-    try:
+    with shared("local_prod", stack.stop):
+        stack.start()
         stack.manage("seed")
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="session", params=["local", "docker"])
@@ -37,11 +37,20 @@ def stack(request: pytest.FixtureRequest) -> LocalStack:
     return request.getfixturevalue(f"{request.param}_prod")
 
 
+# After pytest has put together what shares a parameter.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only CHAOS=full runs, unless a test is asked for by its name."""
-    if FULL or any("::" in argument for argument in config.args):
-        return
-    left_out = [item for item in items if item.get_closest_marker("full")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what only CHAOS=full runs, unless a test is asked for by its name; sort by the shared stacks."""
+    if not FULL and not any("::" in argument for argument in config.args):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
+    items[:] = together(items)
+    config.stash[LAST_USERS] = last_users(items)
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """End the shared stacks that no later test uses."""
+    for name in item.config.stash[LAST_USERS].get(item, ()):
+        finish(name)

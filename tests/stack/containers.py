@@ -16,6 +16,7 @@ import pytest
 
 from tests.stack.local import ROOT, LocalStack, copy_checkout, free_port, wait_for
 from tests.stack.needs import needs_docker
+from tests.stack.sharing import shared
 
 # Not the images that a developer's own stack runs; TEST_RELEASE keeps two runs of the tests apart.
 RELEASE = os.environ.get("TEST_RELEASE") or "test"
@@ -195,9 +196,7 @@ class DockerStack(LocalStack):
 def docker_prod(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[DockerStack]:
     """The stack in containers with production settings and the sample content, in a path with spaces and Chinese."""
     stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("a stack 码头")), "prod")
-    try:
+    with shared("docker_prod", stack.remove):
         stack.start()
         stack.manage("seed")
         yield stack
-    finally:
-        stack.remove()

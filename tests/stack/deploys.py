@@ -23,12 +23,15 @@ from tests.stack.http import Client
 from tests.stack.load import Load, Report, lost_rows, target
 from tests.stack.local import copy_checkout
 from tests.stack.rates import easy_rate
+from tests.stack.sharing import shared
 
 FULL = os.environ.get("CHAOS") == "full"
 # How far beyond its bound a time may be. In the short form few requests make a p99, and the machine may do other work.
 SLACK = 1 if FULL else 3
-# Requests a second at most, and of what two processes can do. The full form has to send its many in half an hour.
-MOST, SHARE = (60.0, 0.45) if FULL else (60.0, 0.3)
+# Requests a second at most.
+MOST = 60.0
+# Of what two processes can do. The full form has to send its many in half an hour.
+SHARE = 0.45 if FULL else 0.3
 STEPS = ("preflight", "release", "start", "healthy", "warm", "hand-over", "smoke", "drain")
 MIGRATION = """
 from django.db import migrations, models
@@ -179,7 +182,8 @@ class Deploys:
         assert report.acknowledged()
 
     def remove(self) -> None:
-        """Remove the images that were made."""
+        """Remove the stack, and the images that were made."""
+        self.stack.remove()
         for release in self.made:
             docker(
                 "image", "rm", "--force", *(f"slipway/{name}:{release}" for name in ("web", "proxy", "db")), check=False
@@ -193,13 +197,10 @@ def deploys(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[
     settings = {"HEALTHY_SECONDS": "60", "BIND": "127.0.0.1", "HEALTH_INTERVAL": "10s"}
     stack = DockerStack(copy_checkout(tmp_path_factory.mktemp("deploys")), "prod", **settings)
     made = Deploys(stack, tmp_path_factory.mktemp("releases"))
-    try:
+    with shared("deploys", made.remove):
         stack.start()
         stack.manage("seed")
         yield made
-    finally:
-        stack.remove()
-        made.remove()
 
 
 def no_failures(report: Report) -> None:
