@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.stack.local import LocalStack, copy_checkout
 from tests.stack.sharing import finish, last_users, shared, together
 
 FULL = os.environ.get("CHAOS") == "full"
+# A shell starts what it sends to the background deaf to Ctrl-C, and so would be every command that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LAST_USERS = pytest.StashKey[dict[pytest.Item, set[str]]]()
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
