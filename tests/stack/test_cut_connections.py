@@ -29,6 +29,8 @@ from tests.stack.test_stopping import slow_articles
 pytestmark = pytest.mark.chaos
 
 ANSWERS = 20
+# Longer than what noise of some megabytes holds by chance.
+BOUNDARY = "between-the-parts-of-the-form"
 # What would say that somebody's leaving was an error.
 COMPLAINTS = ("Traceback", '"level": "ERROR"', '"level":"ERROR"', "OSError", "write error", "SIGPIPE", "Broken pipe")
 
@@ -82,15 +84,17 @@ def test_an_upload_that_is_cut_leaves_nothing(stack: LocalStack, share: float) -
     cookies, token = logged_in(stack.http, "admin", stack.admin_password())
     rows = "SELECT count(*), coalesce(max(id), 0) FROM uploads_picture"
     before, stored = uploads(stack), stack.psql(rows)
-    fields = f'--x\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n'
-    fields += '--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
-    body = fields.encode() + picture() + b"\r\n--x--\r\n"
+    fields = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{token}\r\n--{BOUNDARY}\r\n'
+        'Content-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    )
+    body = fields.encode() + picture() + f"\r\n--{BOUNDARY}--\r\n".encode()
     headers = (
         f"Cookie: {cookies}",
         f"Origin: {stack.url}",
         f"Referer: {stack.url}/write/new/",
         f"Content-Length: {len(body)}",
-        "Content-Type: multipart/form-data; boundary=x",
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
     )
     with connection(stack) as client:
         client.sendall(head(stack, "POST", "/write/pictures/", *headers) + body[: int(share * len(body))])
