@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -39,13 +40,16 @@ def docker(*arguments: str, check: bool = True, stdin: str | None = None, timeou
 
 @functools.cache
 def built() -> subprocess.CompletedProcess[str]:
-    """What bin/build said; a build that failed is not tried again by every test."""
-    return subprocess.run(
-        [str(ROOT / "bin/build"), "base", "web", "web-dev", "proxy", "db"],
-        env={**os.environ, "RELEASE": RELEASE},
-        capture_output=True,
-        text=True,
-    )
+    """What bin/build said; a build that failed is not tried again by every test, and two lanes do not build at once."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build" / "test-images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return subprocess.run(
+            [str(ROOT / "bin/build"), "base", "web", "web-dev", "proxy", "db"],
+            env={**os.environ, "RELEASE": RELEASE},
+            capture_output=True,
+            text=True,
+        )
 
 
 def build_images() -> None:

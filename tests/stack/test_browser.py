@@ -16,6 +16,9 @@ from tests.stack.conftest import SCREENSHOTS
 from tests.stack.local import LocalStack
 from tests.stack.needs import chromium
 
+# Chromium gives up its connections when a network comes or goes, and every stack has its own.
+pytestmark = pytest.mark.alone
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

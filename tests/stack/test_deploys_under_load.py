@@ -11,7 +11,13 @@ from tests.stack.containers import UNFINISHED
 from tests.stack.deploys import FULL, Deploys, no_failures
 from tests.stack.local import wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(7200 if FULL else 1200)]
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.alone,
+    pytest.mark.docker,
+    pytest.mark.slow,
+    pytest.mark.timeout(7200 if FULL else 1200),
+]
 
 DEPLOYS, REQUESTS, QUIET_SECONDS = (10, 50_000, 30) if FULL else (2, 400, 8)
 # With which of them a migration comes.

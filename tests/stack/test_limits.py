@@ -20,6 +20,9 @@ from tests.stack.local import ROOT, LocalStack
 from tests.stack.strangers import Result, job, visit, visiting
 from tests.stack.test_http import stylesheet
 
+# Rates: who is slowed down asks less often.
+pytestmark = pytest.mark.alone
+
 
 def statuses(results: list[Result]) -> Counter[int]:
     """How often each status came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import polib
@@ -22,7 +23,7 @@ def compile_catalogs(directory: Path) -> list[Path]:
         except (OSError, ValueError) as error:
             raise ValueError(f"{source}: {error}") from error
         # Renamed into place, so that a running process never reads half a catalogue.
-        temporary = target.with_suffix(".mo.new")
+        temporary = target.with_suffix(f".{os.getpid()}.new.mo")
         catalog.save_as_mofile(str(temporary))
         temporary.rename(target)
         written.append(target)
