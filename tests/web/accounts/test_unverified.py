@@ -62,7 +62,7 @@ def test_the_account_goes_and_its_name_is_free(client: Client, django_capture_on
         {"is_superuser": True},
         {"is_active": False},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_others_stay(fields: dict[str, Any]) -> None:
     user = a_newcomer(**fields)
