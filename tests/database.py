@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ import pytest
 
 from local.layout import write_secret
 from local.postgres import Cluster, temporary
+
+# A shell starts what it sends to the background deaf to Ctrl-C, and so would be every command that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 directory = Path(tempfile.mkdtemp(prefix="slipway-test-", dir=os.environ.get("TEST_TMPDIR")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +13,9 @@ from tests.stack.containers import docker_prod, images  # noqa: F401  (fixtures)
 from tests.stack.deploys import deploys  # noqa: F401  (fixture)
 from tests.stack.disks import disks  # noqa: F401  (fixture)
 from tests.stack.local import LocalStack, copy_checkout
-from tests.stack.sharing import finish, lane, last_users, shared, together
+from tests.stack.sharing import finish, last_users, shared, together
 
 FULL = os.environ.get("CHAOS") == "full"
-# A shell starts what it sends to the background deaf to Ctrl-C, and so would be every command that the tests start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LAST_USERS = pytest.StashKey[dict[pytest.Item, set[str]]]()
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
@@ -40,11 +36,6 @@ def local_prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]
 def stack(request: pytest.FixtureRequest) -> LocalStack:
     """The production stack, on each engine in turn."""
     return request.getfixturevalue(f"{request.param}_prod")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell pytest-xdist which tests stay together."""
-    item.add_marker(pytest.mark.xdist_group(lane(item)))
 
 
 # After pytest has put together what shares a parameter.

@@ -39,18 +39,15 @@ CALLERS = {
 # Linux takes the port of an outgoing connection from this range; a port in it may be gone before the stack binds it.
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _given: set[int] = set()
-# Lanes of one run (pytest-xdist) share out the ports: what one has found free, another does not take meanwhile.
-_LANE, _LANES = (
-    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]),
-    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
-)
+# The two lanes of bin/test share out the ports: what one has found free, the other does not take meanwhile.
+_LANE, _STEP = (int(os.environ["TEST_LANE"]), 2) if "TEST_LANE" in os.environ else (0, 1)
 
 
 def free_port() -> int:
     """A TCP port nobody listens on, that no outgoing connection takes and that was not given before."""
     first = int(_EPHEMERAL.read_text().split()[0])
     while True:
-        port = random.randrange(10_240 + _LANE, first, _LANES)
+        port = random.randrange(10_240 + _LANE, first, _STEP)
         with socket.socket() as probe:
             # As the stack that was here before left it: its last connections may still be in TIME_WAIT.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -41,11 +41,6 @@ def used(item: pytest.Item) -> set[str]:
     return names & set(SHARED)
 
 
-def lane(item: pytest.Item) -> str:
-    """What must run in one lane with a test when there are several: what shares a stack, or else its module."""
-    return max(used(item), key=SHARED.index, default=item.nodeid.partition("::")[0])
-
-
 def together(items: list[pytest.Item]) -> list[pytest.Item]:
     """The tests in an order in which those of each shared stack follow each other; the others keep their places."""
     order = {item: max(map(SHARED.index, used(item)), default=-1) for item in items}
