@@ -18,7 +18,7 @@ from tests.stack.http import unverified
 from tests.stack.local import copy_checkout, wait_for
 from tests.stack.pebble import Pebble, make_pair, openssl
 
-pytestmark = [pytest.mark.chaos, pytest.mark.alone, pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.timeout(900)]
 
 NAME = "blog.slipway.test"
 # Seconds. Two thirds of it are when a certificate is renewed.

@@ -11,7 +11,7 @@ from tests.stack.containers import docker
 from tests.stack.deploys import SLACK, Deploys, interrupted, no_failures
 from tests.stack.local import wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.alone, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # Seconds without an answer that a new image may cost; beside other work all of it takes longer.
 GAP = 1.0 * SLACK

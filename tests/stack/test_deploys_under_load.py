@@ -13,7 +13,6 @@ from tests.stack.local import wait_for
 
 pytestmark = [
     pytest.mark.chaos,
-    pytest.mark.alone,
     pytest.mark.docker,
     pytest.mark.slow,
     pytest.mark.timeout(7200 if FULL else 1200),

@@ -25,7 +25,7 @@ from tests.stack.local import LocalStack, wait_for
 from tests.stack.rates import easy_rate
 from tests.stack.test_http import stylesheet
 
-pytestmark = [pytest.mark.chaos, pytest.mark.alone]
+pytestmark = pytest.mark.chaos
 
 QUIET, FROZEN, AFTER = (10.0, 20.0, 10.0) if FULL else (3.0, 6.0, 2.0)
 # Until the first request is answered: its patience (1 s) and the wait for a sign of life (2 s) of config.circuit, and

@@ -20,7 +20,7 @@ from tests.stack.killing import Kind
 from tests.stack.load import Load, Report, lost_comments, lost_rows, target
 from tests.stack.local import LocalStack, wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 600)]
 
 ROUNDS, QUIET_SECONDS = (2, 5.0) if FULL else (1, 1.0)
 # Requests a second.

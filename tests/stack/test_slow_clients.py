@@ -15,7 +15,7 @@ from tests.stack.local import LocalStack
 from tests.stack.rates import easy_rate
 from tests.stack.strangers import job, visiting
 
-pytestmark = [pytest.mark.chaos, pytest.mark.alone]
+pytestmark = pytest.mark.chaos
 
 # All at one address.
 HEADERS, BODIES, SILENT, READERS = (500, 150, 20, 400) if FULL else (500, 130, 10, 60)
