@@ -37,6 +37,7 @@ MUCH_WAL = (
     "END LOOP; END $$"
 )
 RECOVERY_SECONDS = 30.0
+SAVED = "SELECT count(*) FROM blog_comment"
 # Longer than any chance in a random picture.
 BOUNDARY = "boundary-of-the-parts-of-a-form"
 NO_ROOM = "no room for the database"
@@ -175,7 +176,9 @@ def test_a_full_disk_of_the_database_loses_nothing_and_the_site_comes_back_with_
         room = time.time()
         wait_for(small.is_ready, RECOVERY_SECONDS, "the site is ready again")
         seconds = time.time() - room
-        time.sleep(3)
+        saved = int(stack.psql(SAVED))
+        wait_for(lambda: int(stack.psql(SAVED)) > saved + 1, 30, "comments are saved again")
+        time.sleep(1)
     report = load.measured()
     print(report.table(), flush=True)
     failed = report.failures()
