@@ -308,7 +308,7 @@ class Load:
         return self.report
 
 
-def site_paths(client: Client) -> list[tuple[str, str, int]]:
+def site_paths(client: Client, files_weight: int) -> list[tuple[str, str, int]]:
     """What readers of the site ask for, as kind, path and weight, found on its front page."""
     page = client.get("/").text
     articles = [
@@ -319,8 +319,7 @@ def site_paths(client: Client) -> list[tuple[str, str, int]]:
     )
     paths = [("front", "/", 30), ("search", "/search/?q=nginx", 5), ("feed", "/feed.atom", 10)]
     paths += [("article", path, 6) for path in articles[:5]]
-    # With a page a browser asks for its files; later pages have them already.
-    return paths + [("file", path, 25) for path in files]
+    return paths + [("file", path, files_weight) for path in files]
 
 
 def logged_in(client: Client, username: str, password: str) -> tuple[str, str]:
@@ -357,13 +356,20 @@ def logged_in(client: Client, username: str, password: str) -> tuple[str, str]:
 
 
 def target(
-    client: Client, username: str = "", password: str = "", posts: float = 0.1, commented: list[int] | None = None
+    client: Client,
+    username: str = "",
+    password: str = "",
+    posts: float = 0.1,
+    commented: list[int] | None = None,
+    files_weight: int = 25,
 ) -> dict[str, Any]:
     """What to load: the paths of a site, and with a user's password the share of requests that send a form.
 
-    The forms save drafts, and comment on and vote for the articles with the ids `commented`.
+    The forms save drafts, and comment on and vote for the articles with the ids `commented`. All pages together weigh
+    75; with one a browser asks for its files, and for the next it has them already: 25 for each of the four files are
+    readers who stay, 100 are readers who come for one page.
     """
-    found: dict[str, Any] = {"url": client.origin, "paths": site_paths(client)}
+    found: dict[str, Any] = {"url": client.origin, "paths": site_paths(client, files_weight)}
     if username:
         cookies, token = logged_in(client, username, password)
         found |= {"cookies": cookies, "token": token, "posts": posts, "commented": commented or []}

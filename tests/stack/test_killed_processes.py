@@ -22,7 +22,7 @@ from tests.stack.local import LocalStack, wait_for
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(3600 if FULL else 600)]
 
-ROUNDS, QUIET_SECONDS = (2, 5.0) if FULL else (1, 1.0)
+QUIET_SECONDS = 5.0 if FULL else 1.0
 # Requests a second.
 RATE = 15.0
 # Enough to find the worker with one of them in hand.
@@ -30,7 +30,7 @@ TASKS = "from blog.tasks import reindex; [reindex.enqueue() for _ in range(200)]
 RUNNING = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status = 'RUNNING'"
 AGAIN = (
     "UPDATE django_tasks_database_dbtaskresult SET status = 'READY', started_at = NULL, finished_at = NULL "
-    "WHERE task_path = 'blog.tasks.reindex'"
+    "WHERE task_path = 'blog.tasks.reindex' AND status = 'SUCCESSFUL'"
 )
 FAILED = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status = 'FAILED'"
 COMMENTED = "SELECT string_agg(id::text, ',') FROM blog_article WHERE status = 'published' AND comment_policy = 'open'"
@@ -75,8 +75,9 @@ CONTAINERS = (
 
 def catch_with_a_task_in_hand(stack: LocalStack) -> None:
     """Stop the background worker in the middle of a task. Raises AssertionError when none can be caught."""
-    stack.psql(AGAIN)
     for _ in range(40):
+        # A worker may do them all in the time of two looks at a busy machine.
+        stack.psql(AGAIN)
         time.sleep(0.1)
         worker = killing.oldest(stack, killing.QUEUE)
         killing.send(stack, "worker", worker, signal.SIGSTOP)
@@ -179,9 +180,8 @@ def test_what_is_killed_comes_back_by_itself_and_nothing_is_lost(stack: LocalSta
     wanted = target(Client(stack.url), "admin", stack.admin_password(), 0.4, commented)
     stack.manage("shell", "--no-imports", "-c", f"'{TASKS}'")
     with Load(wanted, easy_rate(stack), tmp_path) as load:
-        for _ in range(ROUNDS):
-            for what in (*PROCESSES, *(CONTAINERS if is_docker else ())):
-                chaos.strike(what)
+        for what in (*PROCESSES, *(CONTAINERS if is_docker else ())):
+            chaos.strike(what)
     report = load.measured()
     print(f"{load.rate:.0f} requests a second\n{report.table()}", flush=True)
     late = []
